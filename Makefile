@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+.DEFAULT_GOAL := help
+.PHONY: help setup lint test unit demo bench lock clean
+MAKEFLAGS += --no-print-directory
+BIN := .venv/bin
+
+help:  # list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:  ## install what is missing (distribution packages, .venv); nothing to do takes under 2 s
+	@scripts/setup
+
+demo: setup  ## as root: two real containers, and the table of the packages they load
+	@$(BIN)/python -m tests.demo
+
+test: lint  ## as root: lint, then every test, real kernel and containers included
+	@$(BIN)/pytest --kernel --containers
+
+unit: setup  ## the tests that need neither root nor containers
+	@$(BIN)/pytest
+
+lint: setup  ## ruff, mypy, import contracts, licence and registry checks
+	@scripts/lint
+
+bench: setup  ## as root: what the sensor costs, against opensnoop and bpftrace; writes build/bench.json
+	@$(BIN)/python -m tests.bench
+
+lock: setup  ## pin the newest dependencies with their hashes
+	@scripts/lock
+
+clean:  ## remove everything that was built, .venv included
+	@rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,70 @@
+"""Options and what they ask of the machine.
+
+Plain ``pytest`` runs what needs neither root nor a container. ``--kernel`` adds the tests that load
+programs into this kernel, ``--containers`` those that run real containers. A test asked for on a
+machine that lacks what it needs fails; it is never skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+_OPTIONS = {
+    "kernel": "run the tests that load programs into this kernel; they need root",
+    "containers": "run the tests that start real containers; they need root and runc",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    for name, text in _OPTIONS.items():
+        parser.addoption(f"--{name}", action="store_true", help=text)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, text in _OPTIONS.items():
+        config.addinivalue_line("markers", f"{name}: needs --{name}: {text}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    absent = [name for name in _OPTIONS if not config.getoption(f"--{name}")]
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in absent)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(autouse=True)
+def _needs(request: pytest.FixtureRequest) -> None:
+    for name, fixture in (("kernel", "real_kernel"), ("containers", "real_containers")):
+        if request.node.get_closest_marker(name):
+            request.getfixturevalue(fixture)
+
+
+@pytest.fixture(scope="session")
+def real_kernel() -> None:
+    """Fails unless programs can be loaded into this kernel."""
+    _require(os.geteuid() == 0, f"found user {os.geteuid()}, expected root: run `make test` as root")
+    _require(
+        Path("/sys/kernel/btf/vmlinux").is_file(),
+        "found no /sys/kernel/btf/vmlinux, expected a kernel with CONFIG_DEBUG_INFO_BTF=y",
+    )
+    # In a child: this process must stay without LLVM, as some tests measure memory.
+    found = subprocess.run(["/usr/bin/python3", "-I", "-c", "import bcc"], capture_output=True, check=False)
+    _require(found.returncode == 0, "found no bcc under /usr/bin/python3: run `make setup`")
+
+
+@pytest.fixture(scope="session")
+def real_containers(real_kernel: None) -> None:
+    """Fails unless containers can be run here."""
+    for program in ("runc", "node", "npm"):
+        _require(shutil.which(program) is not None, f"found no {program}: run `make setup`")
+
+
+def _require(met: bool, message: str) -> None:
+    if not met:
+        pytest.fail(message, pytrace=False)
