@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Every map: what it holds, its bound, and what happens when it is full. */
+#ifndef RUNTIME_SENSOR_MAPS_H
+#define RUNTIME_SENSOR_MAPS_H
+
+#include "events.h"
+#include "kernel_read.h"
+
+/* Full: the record is lost, counted (COUNT_RING_FULL) and its mount namespace noted in losses. */
+BPF_RINGBUF_OUTPUT(events, RING_PAGES);
+
+/* What was reported. Full: the least recently used entry goes and may be reported once more. */
+BPF_TABLE("lru_hash", struct seen_key, u8, seen, SEEN_ENTRIES);
+
+/* Processes that lost records, and how many. Full: the loss is only in the counters. */
+BPF_HASH(losses, struct loss_key, u64, LOSS_ENTRIES);
+
+/* Mount namespaces that are no container's, written by user space. Full: user space is asked again.
+ * By the number that is never used again, so an entry cannot hit a later container. */
+BPF_HASH(ignored, u64, u8, IGNORED_ENTRIES);
+
+BPF_PERCPU_ARRAY(counters, u64, COUNTERS);
+
+/* Where a record is put together: too large for the stack of 512 bytes. The last name may start
+ * at NAMES_SIZE - 1 as far as the verifier can tell, hence the spare room. */
+struct scratch {
+	struct event event;
+	char names[NAMES_SIZE + NAME_SIZE];
+};
+BPF_PERCPU_ARRAY(scratches, struct scratch, 1);
+
+inlined void count(u32 which)
+{
+	u64 *value = counters.lookup(&which);
+
+	if (value)
+		(*value)++;
+}
+
+#endif

@@ -1,0 +1,163 @@
+"""The room's front: programs in the kernel, events out of them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sensor.config import SettingsError, bpf_directory
+from sensor.model.events import EventKind, KernelEvent
+from sensor.node.capture import handover, host, layout, libbpf
+from sensor.node.capture.errors import CaptureError
+from sensor.node.capture.layout import Counter
+from sensor.node.capture.ring import Ring
+
+DEFAULT_RING_BYTES = 8 << 20
+"""About 33,000 events of ordinary size: six seconds of 5,000 first opens a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureSettings:
+    """``ring_bytes`` is a power of two and a multiple of the page size."""
+
+    include_host: bool = False
+    ring_bytes: int = DEFAULT_RING_BYTES
+
+
+class Capture:
+    """Loaded and attached programs.
+
+    ``handler`` is called from the thread that polls, once for each event but heartbeats. Closing
+    detaches everything; so does the end of the process, however it ends.
+    """
+
+    def __init__(self, settings: CaptureSettings, handler: Callable[[KernelEvent], None]) -> None:
+        host.require_host_pids()
+        self._handler = handler
+        self._library = libbpf.load()
+        # The name must pass the filter of wanted names: .so does, and it is no file of any disk.
+        self._heartbeat = os.memfd_create("runtime-sensor-heartbeat.so")
+        self.host_mount_namespace = host.host_mount_namespace()
+        self.last_echo = 0.0
+        """``time.monotonic()`` of the last heartbeat that came back, 0.0 before the first."""
+        try:
+            self._loaded = handover.load(self._request(settings))
+        except BaseException:
+            os.close(self._heartbeat)
+            raise
+        self.hook = self._loaded.hook
+        self._seen = libbpf.Map(self._library, self._loaded.seen, ctypes.sizeof(layout.SeenKey), 1)
+        self._losses = libbpf.Map(self._library, self._loaded.losses, ctypes.sizeof(layout.LossKey), 8)
+        self._ignored = libbpf.Map(self._library, self._loaded.ignored, 8, 1)
+        self._ignored_ids: dict[int, bytes] = {}  # no larger than the kernel's map
+        self._counters = libbpf.PerCpuArray(self._library, self._loaded.counters)
+        self._ring = Ring(self._library, self._loaded.events, self._receive)
+
+    def _request(self, settings: CaptureSettings) -> handover.LoadRequest:
+        return handover.LoadRequest(
+            bpf_folder=str(_bpf_folder()),
+            agent_tgid=os.getpid(),
+            heartbeat_inode=os.fstat(self._heartbeat).st_ino,
+            host_mount_namespace=self.host_mount_namespace,
+            include_host=settings.include_host,
+            ring_bytes=settings.ring_bytes,
+            cgroup_controller=host.cgroup_controller(),
+        )
+
+    def poll(self, timeout: float) -> int:
+        """Hand events to the handler, waiting at most ``timeout`` seconds for the first."""
+        return self._ring.poll(timeout)
+
+    def beat(self) -> None:
+        """Open our own file through the real hook; :attr:`last_echo` moves when it comes back."""
+        os.close(os.open(f"/proc/self/fd/{self._heartbeat}", os.O_RDONLY | os.O_CLOEXEC))
+
+    def counters(self) -> Mapping[Counter, int]:
+        """Return the kernel's counters since start, summed over CPUs."""
+        return {counter: self._counters.sum(counter) for counter in Counter}
+
+    @property
+    def malformed(self) -> int:
+        """Records that could not be handled since start."""
+        return self._ring.failures
+
+    def take_losses(self) -> dict[tuple[int, int], int]:
+        """Return (mount namespace, pid) -> records lost since the last call, and forget them.
+
+        At most :data:`layout.LOSS_ENTRIES` processes are told apart; the counters know every loss.
+        """
+        losses = {}
+        for key in self._losses.keys(layout.LOSS_ENTRIES):
+            value = self._losses.get(key)
+            self._losses.delete(key)
+            if value is not None:
+                loss = layout.LossKey.from_buffer_copy(key)
+                losses[loss.mount_namespace, loss.pid] = int.from_bytes(value, "little")
+        return losses
+
+    def clear_seen(self) -> int:
+        """Let the kernel report everything once more; returns how many entries it forgot."""
+        return self._seen.clear(layout.SEEN_ENTRIES)
+
+    def forget(self, event: KernelEvent) -> None:
+        """Let the kernel report this file, or its folder, at its next open."""
+        self._seen.delete(event.seen_key)
+
+    def ignore(self, event: KernelEvent) -> bool:
+        """Have the kernel drop the mount namespace of ``event``; ``False`` when its list is full."""
+        key = event.mount_namespace_id.to_bytes(8, "little")
+        if not self._ignored.set(key, b"\1"):
+            return False
+        self._ignored_ids[event.mount_namespace] = key
+        return True
+
+    def heed(self, mount_namespace: int) -> None:
+        """Take :meth:`ignore` back, by the namespace's inode number."""
+        key = self._ignored_ids.pop(mount_namespace, None)
+        if key is not None:
+            self._ignored.delete(key)
+
+    def close(self) -> None:
+        """Detach and free; not while another thread polls."""
+        self._ring.close()
+        self._loaded.close()
+        os.close(self._heartbeat)
+
+    def _receive(self, record: bytes) -> None:
+        event = layout.decode(record)
+        if event.kind is EventKind.HEARTBEAT:
+            self.last_echo = time.monotonic()
+        else:
+            self._handler(event)
+
+
+def _bpf_folder() -> Path:
+    try:
+        return bpf_directory()
+    except SettingsError as error:
+        raise CaptureError(str(error), "install the sensor anew") from error
+
+
+def probe(timeout: float = 10.0) -> str:
+    """Load, attach and wait for an echo of our own open; return the name of the hook.
+
+    Raises :class:`CaptureError` with the cure.
+    """
+    capture = Capture(CaptureSettings(ring_bytes=1 << 20), lambda _event: None)
+    try:
+        end = time.monotonic() + timeout
+        while not capture.last_echo:
+            if time.monotonic() > end:
+                raise CaptureError(
+                    f"the programs are loaded, but no event of our own came back within {timeout:.0f} s",
+                    "the tracepoint is attached and silent: report what `runtime-sensor doctor` prints",
+                )
+            capture.beat()
+            capture.poll(0.2)
+        return capture.hook
+    finally:
+        capture.close()

@@ -1,0 +1,137 @@
+"""The agent's side of the loader child: start it, wait, take the descriptors over."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from typing import IO, Any
+
+from sensor.node.capture.errors import CaptureError
+
+LOADER_TIMEOUT = 30.0
+"""Seconds. A cold compile takes one second here, three on a loaded node."""
+
+_MAX_DESCRIPTORS = 32
+_MAX_ANSWER = 65536
+_LOG_LINES = 15
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """What the loader must know. ``cgroup_controller`` is ``""`` on a pure v2 host."""
+
+    bpf_folder: str
+    agent_tgid: int
+    heartbeat_inode: int
+    host_mount_namespace: int
+    include_host: bool
+    ring_bytes: int
+    cgroup_controller: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Descriptors that keep programs and maps alive in the kernel; closing ``links`` detaches."""
+
+    hook: str
+    events: int
+    seen: int
+    losses: int
+    ignored: int
+    counters: int
+    links: tuple[int, ...]
+
+    def close(self) -> None:
+        for descriptor in (*self.links, self.events, self.seen, self.losses, self.ignored, self.counters):
+            os.close(descriptor)
+
+
+def load(request: LoadRequest, timeout: float = LOADER_TIMEOUT) -> Loaded:
+    """Run the loader child and return what it loaded and attached.
+
+    Raises :class:`CaptureError` with the verifier's last lines and a cure when it fails, dies or
+    does not answer within ``timeout`` seconds; then nothing stays in the kernel.
+    """
+    ours, theirs = socket.socketpair()
+    with ours, tempfile.TemporaryFile() as log:
+        with theirs:
+            command = [sys.executable, "-m", "sensor.node.capture.loader", str(theirs.fileno())]
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C at the terminal is the agent's to handle
+            )
+        try:
+            return _converse(ours, request, timeout, log, child)
+        finally:
+            child.kill()
+            child.wait()
+
+
+def _converse(
+    connection: socket.socket,
+    request: LoadRequest,
+    timeout: float,
+    log: IO[bytes],
+    child: subprocess.Popen[bytes],
+) -> Loaded:
+    connection.settimeout(timeout)
+    try:
+        connection.sendall(json.dumps(asdict(request)).encode())
+        answer, descriptors, _, _ = socket.recv_fds(connection, _MAX_ANSWER, _MAX_DESCRIPTORS)
+    except TimeoutError:
+        raise CaptureError(
+            f"the loader did not finish within {timeout:.0f} s",
+            "the node is overloaded, or LLVM hangs: look at the lines above and try again",
+            _last_lines(log),
+        ) from None
+    except OSError as error:
+        raise _died(child, log) from error
+    if not answer:
+        raise _died(child, log)
+    return _take_over(json.loads(answer), descriptors, log)
+
+
+def _take_over(answer: dict[str, Any], descriptors: list[int], log: IO[bytes]) -> Loaded:
+    if not answer["ok"]:
+        raise CaptureError(
+            f"capture cannot start, stage {answer['stage']}: {answer['error']}",
+            answer["cure"],
+            _last_lines(log),
+        )
+    if len(descriptors) != answer["descriptors"]:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise CaptureError(
+            f"{len(descriptors)} of {answer['descriptors']} descriptors arrived",
+            "raise the limit of open files (ulimit -n) of the sensor",
+        )
+    events, seen, losses, ignored, counters, *links = descriptors
+    return Loaded(answer["hook"], events, seen, losses, ignored, counters, tuple(links))
+
+
+def _died(child: subprocess.Popen[bytes], log: IO[bytes]) -> CaptureError:
+    status = child.wait()
+    how = f"signal {-status}" if status < 0 else f"exit status {status}"
+    cure = (
+        "out of memory? the loader needs 256 MiB for about a second"
+        if status == -9
+        else "see the lines above"
+    )
+    return CaptureError(f"the loader ended without an answer ({how})", cure, _last_lines(log))
+
+
+def _last_lines(log: IO[bytes]) -> tuple[str, ...]:
+    """The compiler's or verifier's last words; at most 64 KiB are looked at."""
+    size = log.seek(0, os.SEEK_END)
+    log.seek(max(0, size - 65536))
+    lines = log.read().decode("utf-8", "replace").splitlines()
+    return tuple(line for line in lines if line.strip())[-_LOG_LINES:]
