@@ -1,0 +1,1 @@
+"""Event -> container -> name and image. Knows nothing of packages."""
