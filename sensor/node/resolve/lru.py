@@ -1,0 +1,50 @@
+"""A cache that forgets the least recently used entry when it is full, and counts."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class LruCache(Generic[K, V]):
+    """At most ``size`` entries. For one thread. ``hits``, ``misses`` and ``evictions`` only grow."""
+
+    __slots__ = ("_entries", "_size", "evictions", "hits", "misses")
+
+    def __init__(self, size: int) -> None:
+        self._entries: OrderedDict[K, V] = OrderedDict()
+        self._size = size
+        self.hits = 0
+        self.misses = 0
+        self.evictions = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: K) -> V | None:
+        value = self._entries.get(key)
+        if value is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._entries.move_to_end(key)
+        return value
+
+    def put(self, key: K, value: V) -> None:
+        self._entries[key] = value
+        self._entries.move_to_end(key)
+        if len(self._entries) > self._size:
+            self._entries.popitem(last=False)
+            self.evictions += 1
+
+    def discard(self, key: K) -> None:
+        self._entries.pop(key, None)
+
+    def discard_if(self, unwanted: Callable[[K], bool]) -> None:
+        """Drop every key for which ``unwanted`` is true. Walks the whole cache."""
+        for key in [key for key in self._entries if unwanted(key)]:
+            del self._entries[key]

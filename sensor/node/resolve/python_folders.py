@@ -1,0 +1,154 @@
+"""Site directories read so far: once for all containers of an image, believed for a second."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+from sensor.model.package import Skipped
+from sensor.node.resolve.python_distribution import Distribution
+from sensor.node.resolve.python_site import Site, read_site
+from sensor.node.rootfs import RootFilesystem, Unreadable
+
+BELIEVED_SECONDS = 1.0
+"""How long a folder is taken as unchanged without a look: a ``pip install`` shows after it."""
+
+YOUNG_SECONDS = 60.0
+REREAD_SECONDS = 2.0
+COST_FACTOR = 20
+"""Reading again what changes or fails takes at most a twentieth of the time."""
+
+_FOLDERS_OF_ROOT = 1024
+_EDITABLES_OF_ROOT = 64
+_SITES = 4096
+_WEIGHT = 200_000
+_PATH_LENGTH = 1024
+
+_Key = tuple[str, tuple[int, int, int, int]]
+
+
+class SiteCache:
+    """The least recently used goes when there are too many, or when all together are too big.
+
+    ``hits``, ``misses`` and ``evictions`` only grow.
+    """
+
+    def __init__(self, size: int = _SITES, weight: int = _WEIGHT) -> None:
+        self._size = size
+        self._limit = weight
+        self._sites: OrderedDict[_Key, _Cached] = OrderedDict()
+        self.weight = 0
+        self.hits = 0
+        self.misses = 0
+        self.evictions = 0
+
+    def __len__(self) -> int:
+        return len(self._sites)
+
+    def get(self, key: _Key, now: float) -> Site | None:
+        cached = self._sites.get(key)
+        if cached is None or now >= cached.until:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._sites.move_to_end(key)
+        return cached.site
+
+    def put(self, key: _Key, site: Site, until: float) -> None:
+        replaced = self._sites.pop(key, None)
+        self.weight += site.weight - (0 if replaced is None else replaced.site.weight)
+        self._sites[key] = _Cached(site, until)
+        while len(self._sites) > self._size or (self.weight > self._limit and len(self._sites) > 1):
+            self.weight -= self._sites.popitem(last=False)[1].site.weight
+            self.evictions += 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Cached:
+    site: Site
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    found: Site | Skipped
+    until: float
+
+
+@dataclass(slots=True)
+class _Root:
+    folders: dict[str, _Known] = field(default_factory=dict)
+    editable: dict[str, Distribution] = field(default_factory=dict)
+
+
+class Folders:
+    """What each folder of each container is. For one thread."""
+
+    def __init__(self) -> None:
+        self.sites = SiteCache()
+        self.resets = 0
+        """How often a container had more folders than are remembered, and all were forgotten."""
+        self._roots: WeakKeyDictionary[RootFilesystem, _Root] = WeakKeyDictionary()
+
+    def get(self, root: RootFilesystem, folder: str) -> Site:
+        """Return the site directory ``folder``, one without distributions if it is none.
+
+        Raises Unreadable.
+        """
+        state = self._state(root)
+        known = state.folders.get(folder)
+        now = time.monotonic()
+        if known is None or now >= known.until:
+            known = self._look(root, folder, now)
+            self._remember(state, folder, known)
+        if isinstance(known.found, Skipped):
+            raise Unreadable(known.found.reason, known.found.detail)
+        return known.found
+
+    def editable(self, root: RootFilesystem, path: str) -> Distribution | None:
+        """Return the editable install whose project ``path`` is part of, as far as seen in ``root``."""
+        sources = [source for source in self._state(root).editable if path.startswith(f"{source}/")]
+        return self._state(root).editable[max(sources, key=len)] if sources else None
+
+    def _state(self, root: RootFilesystem) -> _Root:
+        state = self._roots.get(root)
+        if state is None:
+            state = self._roots[root] = _Root()
+        return state
+
+    def _remember(self, state: _Root, folder: str, known: _Known) -> None:
+        if len(folder) > _PATH_LENGTH:
+            return
+        if len(state.folders) >= _FOLDERS_OF_ROOT:
+            state.folders.clear()
+            self.resets += 1
+        state.folders[folder] = known
+        if isinstance(known.found, Site) and len(state.editable) < _EDITABLES_OF_ROOT:
+            state.editable.update(known.found.editable)
+
+    def _look(self, root: RootFilesystem, folder: str, now: float) -> _Known:
+        try:
+            status = root.stat(folder)
+            key = (folder, status.identity)
+            site = self.sites.get(key, now)
+            if site is None:
+                site = self._read(root, key, status.mtime_ns)
+            return _Known(site, now + BELIEVED_SECONDS)
+        except Unreadable as error:
+            took = time.monotonic() - now
+            return _Known(error.skipped(), now + max(BELIEVED_SECONDS, COST_FACTOR * took))
+
+    def _read(self, root: RootFilesystem, key: _Key, mtime_ns: int) -> Site:
+        """Read a site directory and keep it, shortly if an installer may still be writing there.
+
+        pip writes RECORD last, and that changes the folder of the metadata, not the site directory.
+        """
+        start = time.monotonic()
+        site = read_site(root, key[0])
+        end = time.monotonic()
+        is_young = 0 <= time.time() - mtime_ns / 1e9 < YOUNG_SECONDS
+        until = end + max(REREAD_SECONDS, COST_FACTOR * (end - start)) if is_young else float("inf")
+        self.sites.put(key, site, until)
+        return site
