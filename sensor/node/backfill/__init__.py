@@ -1,0 +1,1 @@
+"""What already-running processes have loaded, read from /proc. Passive: no stop, no signal, no attach."""
