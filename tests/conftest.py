@@ -61,7 +61,7 @@ def real_kernel() -> None:
 @pytest.fixture(scope="session")
 def real_containers(real_kernel: None) -> None:
     """Fails unless containers can be run here."""
-    for program in ("runc", "node", "npm"):
+    for program in ("runc", "podman", "node", "npm"):
         _require(shutil.which(program) is not None, f"found no {program}: run `make setup`")
 
 

@@ -1,0 +1,270 @@
+"""Container -> loaded packages: the state that is reported.
+
+A container is created by :meth:`Inventory.seen` or :meth:`Inventory.loaded`, changes, ends, and is
+forgotten :data:`GRACE` seconds after its end was reported. The grace is as long as a container's root
+is held open, so a fact that was still in a queue at the end joins the full state instead of
+starting a new one that claims to be deployed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from sensor.model.container import ContainerIdentity, ContainerMetadata
+from sensor.model.package import PackageUse, SnykIdentity
+from sensor.model.report import ContainerReport, Coverage, LoadedPackage
+
+GRACE = 60.0
+"""Seconds for which an ended container is kept for facts that come late."""
+TOO_MANY_PACKAGES = "too_many_packages"
+"""Coverage reason of a container with more packages than the inventory holds for one."""
+_REASONS = 32
+
+# The purl carries the ecosystem as its type.
+_Key = tuple[str, SnykIdentity]
+
+
+@dataclass(slots=True)
+class _Loaded:
+    use: PackageUse
+    first_seen: float
+    last_seen: float
+
+
+@dataclass(slots=True)
+class _Shared:
+    use: PackageUse
+    holders: int = 0
+
+
+@dataclass(slots=True)
+class _Container:
+    identity: ContainerIdentity
+    metadata: ContainerMetadata = field(default_factory=ContainerMetadata)
+    packages: dict[_Key, _Loaded] = field(default_factory=dict)
+    reasons: set[str] = field(default_factory=set)
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryCounts:
+    """What is held now, and what was dropped for want of room since the start."""
+
+    containers: int
+    packages: int
+    dropped_containers: int
+    dropped_packages: int
+
+
+class Inventory:
+    """The state of every container of this node. Every method may be called from any thread.
+
+    ``clock`` gives seconds since the epoch, UTC, and decides only when a change began; the times in
+    reports are the callers'. At ``max_containers`` a new container takes the place of an ended one
+    that was reported, or is dropped and counted; at ``max_packages`` of one container a further
+    package is dropped, counted, and turns the container's coverage partial.
+    """
+
+    def __init__(
+        self,
+        cluster: str | None = None,
+        node: str | None = None,
+        *,
+        max_containers: int = 2048,
+        max_packages: int = 20_000,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._cluster = cluster
+        self._node = node
+        self._max_containers = max_containers
+        self._max_packages = max_packages
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._containers: dict[str, _Container] = {}
+        self._pending: dict[str, float] = {}  # id -> when its first unreported change came
+        self._leaving: dict[str, None] = {}  # ended and reported, in the order of their reports
+        self._shared: dict[PackageUse, _Shared] = {}
+        self._shared_peak = 0
+        self._package_count = 0
+        self._dropped_containers = 0
+        self._dropped_packages = 0
+
+    def seen(self, identity: ContainerIdentity, at: float | None = None) -> bool:
+        """The container ran at ``at`` (default: now); a container that had ended before starts anew.
+
+        Returns whether the inventory did not hold it.
+        """
+        with self._lock:
+            container = self._containers.get(identity.id)
+            at = self._clock() if at is None else at
+            if container is not None and container.ended_at is not None and at > container.ended_at:
+                self._forget(identity.id)
+                container = None
+            return container is None and self._create(identity) is not None
+
+    def loaded(self, identity: ContainerIdentity, use: PackageUse, at: float) -> None:
+        """A package was seen loaded at ``at``. The strongest evidence stays, with its first path."""
+        key = (use.package.purl, use.package.snyk)
+        with self._lock:
+            container = self._containers.get(identity.id) or self._create(identity)
+            if container is None:
+                return
+            known = container.packages.get(key)
+            if known is None:
+                self._add(container, key, use, at)
+                return
+            known.first_seen = min(known.first_seen, at)
+            known.last_seen = max(known.last_seen, at)
+            if use.evidence.strength > known.use.evidence.strength:
+                self._release(known.use)
+                known.use = self._share(use)
+                self._touch(identity.id)
+
+    def describe(self, identity: ContainerIdentity, metadata: ContainerMetadata) -> None:
+        """Set what the runtime or Kubernetes says of a container that is held; else nothing."""
+        with self._lock:
+            container = self._containers.get(identity.id)
+            if container is not None and container.metadata != metadata:
+                container.metadata = metadata
+                self._touch(identity.id)
+
+    def partial(self, identity: ContainerIdentity, reason: str) -> None:
+        """Packages of the container may be missing, because of ``reason``, until :meth:`covered`."""
+        with self._lock:
+            container = self._containers.get(identity.id)
+            if container is not None:
+                self._add_reason(container, reason)
+
+    def covered(self, identity: ContainerIdentity, reason: str) -> None:
+        """Take back a reason: what was missing has been found."""
+        with self._lock:
+            container = self._containers.get(identity.id)
+            if container is not None and reason in container.reasons:
+                container.reasons.discard(reason)
+                self._touch(identity.id)
+
+    def ended(self, identity: ContainerIdentity, at: float) -> None:
+        """The container is gone since ``at``."""
+        with self._lock:
+            container = self._containers.get(identity.id)
+            if container is not None and container.ended_at is None:
+                container.ended_at = at
+                self._touch(identity.id)
+
+    def changed(self, now: float, debounce: float) -> tuple[ContainerReport, ...]:
+        """The containers to report now: ended ones at once, others ``debounce`` seconds after
+        their first unreported change. They count as reported; see :meth:`undelivered`."""
+        with self._lock:
+            self._forget_left(now)
+            due = [name for name, since in self._pending.items() if self._due(name, since, now, debounce)]
+            for name in due:
+                del self._pending[name]
+                if self._containers[name].ended_at is not None:
+                    self._leaving[name] = None
+            return self._reports(due, now)
+
+    def undelivered(self, reports: Iterable[ContainerReport]) -> None:
+        """These reports reached nobody: the latest state of their containers is due again."""
+        with self._lock:
+            for report in reports:
+                if report.container.id in self._containers:
+                    self._touch(report.container.id)
+
+    def snapshot(self, now: float) -> tuple[ContainerReport, ...]:
+        """Every container held, the ended ones of the grace included; changes nothing."""
+        with self._lock:
+            return self._reports(self._containers, now)
+
+    def counts(self) -> InventoryCounts:
+        with self._lock:
+            return InventoryCounts(
+                len(self._containers), self._package_count, self._dropped_containers, self._dropped_packages
+            )
+
+    # All below: the lock is held.
+
+    def _create(self, identity: ContainerIdentity) -> _Container | None:
+        if len(self._containers) >= self._max_containers:
+            oldest = next(iter(self._leaving), None)
+            if oldest is None:
+                self._dropped_containers += 1
+                return None
+            self._forget(oldest)
+        container = self._containers[identity.id] = _Container(identity)
+        self._touch(identity.id)
+        return container
+
+    def _add(self, container: _Container, key: _Key, use: PackageUse, at: float) -> None:
+        if len(container.packages) >= self._max_packages:
+            self._dropped_packages += 1
+            self._add_reason(container, TOO_MANY_PACKAGES)
+            return
+        container.packages[key] = _Loaded(self._share(use), at, at)
+        self._package_count += 1
+        self._touch(container.identity.id)
+
+    def _add_reason(self, container: _Container, reason: str) -> None:
+        if reason not in container.reasons and len(container.reasons) < _REASONS:
+            container.reasons.add(reason)
+            self._touch(container.identity.id)
+
+    def _touch(self, name: str) -> None:
+        self._pending.setdefault(name, self._clock())
+        self._leaving.pop(name, None)
+
+    def _due(self, name: str, since: float, now: float, debounce: float) -> bool:
+        # A wall clock set back must not silence a container: a change from the future is due.
+        return self._containers[name].ended_at is not None or not 0 <= now - since < debounce
+
+    def _forget_left(self, now: float) -> None:
+        for name in list(self._leaving):
+            ended_at = self._containers[name].ended_at
+            if ended_at is None or not 0 <= now - ended_at < GRACE:
+                self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        container = self._containers.pop(name)
+        self._pending.pop(name, None)
+        self._leaving.pop(name, None)
+        self._package_count -= len(container.packages)
+        for loaded in container.packages.values():
+            self._release(loaded.use)
+
+    def _share(self, use: PackageUse) -> PackageUse:
+        """One object for equal uses of all containers: most run the same few images."""
+        shared = self._shared.get(use)
+        if shared is None:
+            shared = self._shared[use] = _Shared(use)
+            self._shared_peak = max(self._shared_peak, len(self._shared))
+        shared.holders += 1
+        return shared.use
+
+    def _release(self, use: PackageUse) -> None:
+        shared = self._shared[use]
+        shared.holders -= 1
+        if not shared.holders:
+            del self._shared[use]
+            # A dict never gives its table back; after a burst of containers it would stay for good.
+            if 4 * len(self._shared) < self._shared_peak:
+                self._shared = dict(self._shared)
+                self._shared_peak = len(self._shared)
+
+    def _reports(self, names: Iterable[str], now: float) -> tuple[ContainerReport, ...]:
+        return tuple(self._report(self._containers[name], now) for name in names)
+
+    def _report(self, container: _Container, now: float) -> ContainerReport:
+        packages = sorted(container.packages.items(), key=lambda item: item[0][0])
+        return ContainerReport(
+            observed_at=now,
+            cluster=self._cluster,
+            node=self._node,
+            container=container.identity,
+            metadata=container.metadata,
+            deployed=container.ended_at is None,
+            coverage=Coverage.PARTIAL if container.reasons else Coverage.COMPLETE,
+            coverage_reasons=tuple(sorted(container.reasons)),
+            packages=tuple(LoadedPackage(p.use, p.first_seen, p.last_seen) for _, p in packages),
+        )
