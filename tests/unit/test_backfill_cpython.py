@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from sensor.node.backfill.cpython import LoadedModule, ModuleScan, Problem, loaded_modules
+from sensor.node.backfill.cpython import ModuleScan, Problem, loaded_modules
+from sensor.node.backfill.cpython_modules import LoadedModule
 from sensor.node.backfill.mappings import answering_devices, parse_mappings, readable_regions
 from sensor.node.backfill.memory import BadAddress, LimitReached, ProcessGone, ProcessMemory, ReadLimits
 
@@ -248,8 +249,9 @@ def test_the_process_is_not_disturbed(start: Start) -> None:
     process = start(code="import ctypes, os\nos.write(1, b'\\n'); ctypes.CDLL(None).pause()")
     line(process)
     before = status(process.pid)
-    while time.sleep(0.05) or before != status(process.pid):
-        before = status(process.pid)
+    time.sleep(0.05)
+    while before != (before := status(process.pid)):
+        time.sleep(0.05)
     assert loaded_modules(process.pid, None).whole
     assert status(process.pid) == before
     assert before["State"].startswith("S")
@@ -390,6 +392,7 @@ ATTACKS = {
     "keys are the dictionary itself": "modules[4] = id(sys.modules)",
     "huge count": "keys[3] = 1 << 60",
     "huge use": "modules[2] = 1 << 60",
+    "more in use than is set": "sys.modules['gone'] = extra; del sys.modules['gone']; modules[2] += 1",
     "negative use": "modules[2] = (1 << 64) - 1",
     "index of 2**255 bytes": "keys[1] |= 0xff << 8",
     "values of an instance": "modules[5] = id(sys.modules)",
@@ -435,8 +438,9 @@ def test_random_memory_neither_crashes_nor_hangs(seed: int, start: Start) -> Non
     code = f"""
 random.seed({seed})
 places = [(modules, 6), (keys, 4), (text, 6), (module, 4), (namespace, 6), (inner, 5)]
-somewhere = [id(sys.modules), id(extra), id(name), modules[4], gap, 0, 8, 1 << 63, (1 << 64) - 1, 1 << 40, 255]
-picked = [(random.choice(places), random.random(), random.choice(somewhere), random.random()) for _ in range(4)]
+somewhere = [id(sys.modules), id(extra), id(name), modules[4], gap, 0, 8, 1 << 40, 1 << 63, (1 << 64) - 1]
+chance = [[random.random(), random.choice(somewhere), random.random()] for _ in range(4)]
+picked = [(random.choice(places), *each) for each in chance]
 for (place, size), where, value, shift in picked:
     place[int(where * size)] = value + int(shift * 3)
 """
@@ -494,7 +498,11 @@ exec chroot "$1/root" "$2" -c "$3"
     assert files(scan)["app_of_container"] == "/only/inside/app_of_container.py"
 
 
-MOUNTS = b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:30 / /a rw shared:5 - %s x rw\n3 1 0:31 / /b rw - fuse.x y rw\n"
+MOUNTS = b"""\
+1 0 8:1 / / rw - ext4 /dev/sda1 rw
+2 1 0:30 / /a rw shared:5 - %s x rw
+3 1 0:31 / /b rw - fuse.x y rw
+"""
 
 
 def test_files_of_unknown_file_systems_are_read_only_where_resident() -> None:

@@ -29,7 +29,8 @@ MODULES_MAX = 50_000
 
 _ROUNDS = 4  # after which what is new need no longer be waited for
 _STALLED_ROUNDS = 16  # that read nothing anew, before a reading is given up as never at rest
-_PAUSE = 0.001  # seconds after such a round, growing by as much each time
+_ATTEMPTS = 6  # to find the interpreters
+_PAUSE = 0.001  # seconds after such a round or attempt, growing by as much each time
 
 _Entry = tuple[int, int, int]  # dictionary, key and value: a module under a name in one interpreter
 
@@ -87,13 +88,22 @@ def _scan(reading: _Reading, memory: ProcessMemory, start_boottime: int | None) 
     if start_boottime is not None and not memory.started_at(start_boottime):
         return Problem.VANISHED
     try:
-        problem = reading.run(find_interpreters(memory))
+        problem = reading.run(_interpreters(memory))
     except NotPython as error:
         problem = Problem.SYMBOLS_NOT_FOUND if error.named else Problem.NOT_PYTHON
     except NoInterpreter:
         problem = Problem.NO_INTERPRETER
     memory.verify()
     return problem
+
+
+def _interpreters(memory: ProcessMemory) -> Interpreters:
+    """Find them; what is found changing at that moment is looked at again."""
+    for attempt in range(1, _ATTEMPTS):
+        with contextlib.suppress(NoInterpreter):
+            return find_interpreters(memory)
+        memory.pause(_PAUSE * attempt)
+    return find_interpreters(memory)
 
 
 class _Reading:
@@ -129,12 +139,15 @@ class _Reading:
     def modules(self) -> tuple[LoadedModule, ...]:
         """Return what stood in the lists before and after it was read."""
         modules = {module for module in self._confirmed.values() if module is not None}
-        return tuple(sorted(modules, key=_order))
+        return tuple(sorted(modules, key=_order)[:MODULES_MAX])
 
     def _confirm(self, entries: Iterable[_Entry]) -> None:
-        """Keep what is still listed; what has gone is forgotten, for its memory may be another's now."""
+        """Believe what is still listed, and forget what has gone: its memory may be another's now.
+
+        What was believed once stays: importlib removes and adds a module again when it has executed it.
+        """
         self._known = {entry: self._known[entry] for entry in entries if entry in self._known}
-        self._confirmed = dict(self._known)
+        self._confirmed.update(self._known)
 
     def _read(self, objects: Objects, fresh: Iterable[_Entry]) -> int:
         """Read new entries and return how many could be; the others were changing."""
@@ -152,8 +165,8 @@ class _Reading:
 def _listed(interpreters: Interpreters) -> list[_Entry] | None:
     """Return the entries of every ``sys.modules``, None if one was changing too much.
 
-    Entries are only appended or cleared as long as a dictionary keeps its keys; so whatever stood in
-    it when its state was read first is among them, or has been removed since.
+    As long as a dictionary keeps its keys, entries are only appended or cleared. So if as many are set
+    as were in use when its state was read, they are those of that moment, whatever was appended since.
     """
     entries: list[_Entry] = []
     objects = interpreters.objects
@@ -161,8 +174,7 @@ def _listed(interpreters: Interpreters) -> list[_Entry] | None:
         for modules in interpreters.modules():
             before = objects.table(modules)
             listed = objects.entries(before)
-            after = objects.table(modules)
-            if after.keys != before.keys or (after == before and len(listed) != before.used):
+            if len(listed) != before.used or objects.table(modules).keys != before.keys:
                 return None
             entries.extend((modules, key, value) for key, value in listed)
     except (BadAddress, Torn):
