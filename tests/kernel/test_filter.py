@@ -22,8 +22,8 @@ WANTED = (
 ).split()
 NOT_WANTED = (
     "a.txt a.pyx a.pyo2 apy py js so a.s a.so.x a.so1 .so.1x a.d.ts a.d.mts a.d.cts a.map a.md METADATA "
-    "RECORD entry_points.txt package.json Package.JSON a.properties a.xml a.pdb bin/run modules other/modules "
-    "node_modules/p/a.map node_modules/p/x.unknown 7 a.7 passwd x" + "y" * 250
+    "RECORD entry_points.txt package.json Package.JSON a.properties a.xml a.pdb bin/run modules "
+    "other/modules node_modules/p/a.map node_modules/p/x.unknown 7 a.7 passwd x" + "y" * 250
 ).split()
 
 

@@ -18,6 +18,7 @@ from sensor.node.capture.btf import BtfError, KernelTypes
 from sensor.node.capture.capture import probe
 from sensor.node.capture.errors import CaptureError
 from sensor.node.capture.offsets import member_macros
+from tests.kernel.conftest import Observer
 
 pytestmark = pytest.mark.kernel
 
@@ -184,3 +185,21 @@ def program_ids() -> set[int]:
     while library.bpf_prog_get_next_id(current, ctypes.byref(current)) == 0:
         found.add(current.value)
     return found
+
+
+def test_kernels_before_typed_task_pointers_are_served(
+    real_kernel: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kernels 5.8 to 5.10: the same programs with explicit reads throughout."""
+    folder = tmp_path / "bpf"
+    folder.mkdir()
+    broken_copy(folder, "kernel_read.h", "#ifdef HAVE_TASK_BTF", "#ifdef NEVER_DEFINED")
+    monkeypatch.setenv("RUNTIME_SENSOR_BPF_DIR", str(folder))
+    observer = Observer()
+    try:
+        path = tmp_path / "a.py"
+        event = observer.run(f"make({str(path)!r}); touch({str(path)!r})").event(str(path))
+    finally:
+        observer.capture.close()
+    assert event.executable_name == Path("/usr/bin/python3").resolve().name
+    assert event.mount_namespace_id > 0

@@ -60,7 +60,8 @@ def load(request: LoadRequest, timeout: float = LOADER_TIMEOUT) -> Loaded:
     ours, theirs = socket.socketpair()
     with ours, tempfile.TemporaryFile() as log:
         with theirs:
-            command = [sys.executable, "-m", "sensor.node.capture.loader", str(theirs.fileno())]
+            # -I: neither the working folder nor the environment may bring code of its own along.
+            command = [sys.executable, "-I", "-m", "sensor.node.capture.loader", str(theirs.fileno())]
             child = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

@@ -36,6 +36,8 @@ class Ring:
 
     def poll(self, timeout: float) -> int:
         """Hand over what is there, waiting at most ``timeout`` seconds; return how many records."""
+        if not self._buffer:
+            return 0  # closed; libbpf would not check
         result = int(self._library.ring_buffer__poll(self._buffer, int(timeout * 1000)))
         if result >= 0 or result == -errno.EINTR:
             return max(result, 0)

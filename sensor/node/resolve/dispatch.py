@@ -44,6 +44,12 @@ class Dispatcher:
                 log.debug("skipped %s: %s %s", event.path, result.reason, result.detail)
         return result
 
+    def sweep(self) -> None:
+        """Drop what the caches hold and nobody used lately."""
+        self._openers.sweep()
+        for resolver in self._resolvers:
+            resolver.sweep()
+
     def may_prove(self, event: KernelEvent) -> bool:
         """Whether ``event`` could prove a package, as far as names tell: for a root that is gone.
 

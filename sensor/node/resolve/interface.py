@@ -33,3 +33,10 @@ class Resolver(Protocol):
         ecosystem's runtime. Never raises for anything a container may contain.
         """
         ...
+
+    def sweep(self) -> None:
+        """Drop what caches hold that was not used since the last sweep: its containers have ended.
+
+        Called every half minute or so, from the thread that resolves.
+        """
+        ...

@@ -72,6 +72,10 @@ class NodeResolver:
     def claims(self, path: str) -> bool:
         return is_claimed(path)
 
+    def sweep(self) -> None:
+        self.folders.sweep()
+        self.manifests.sweep()
+
     def resolve(self, root: RootFilesystem, path: str) -> Resolution:
         if not path.startswith("/"):
             return Skipped(SkipReason.PATH_TRUNCATED, path)

@@ -93,6 +93,11 @@ class Openers:
         seen = self.hosting.get(key)
         return decision.hosted if seen is None else decision.hosted | seen
 
+    def sweep(self) -> None:
+        """Drop what was not used since the last sweep; ``hosting`` excepted, which no event tells twice."""
+        for cache in (self.decisions, self.facts, self.paths):
+            cache.sweep()
+
     def forget(self, mount_namespace: int) -> None:
         """Drop what is known of a container that has ended, to make room. Not needed for correctness
         where events carry the namespace's sequence number.

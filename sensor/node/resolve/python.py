@@ -69,6 +69,10 @@ class PythonResolver:
             return error.skipped()
         return tuple(uses) or _NOT_A_PACKAGE
 
+    def sweep(self) -> None:
+        self.folders.sweep()
+        self.archives.sweep()
+
     def _archive(self, root: RootFilesystem, path: str) -> Bundled | Skipped:
         if _INSTALLER.search(path):
             return Skipped(SkipReason.NOT_A_PACKAGE, "a wheel that pip unpacks")

@@ -39,6 +39,7 @@ class SiteCache:
         self._size = size
         self._limit = weight
         self._sites: OrderedDict[_Key, _Cached] = OrderedDict()
+        self._unused: set[_Key] = set()  # since the last sweep
         self.weight = 0
         self.hits = 0
         self.misses = 0
@@ -53,6 +54,7 @@ class SiteCache:
             self.misses += 1
             return None
         self.hits += 1
+        self._unused.discard(key)
         self._sites.move_to_end(key)
         return cached.site
 
@@ -60,9 +62,16 @@ class SiteCache:
         replaced = self._sites.pop(key, None)
         self.weight += site.weight - (0 if replaced is None else replaced.site.weight)
         self._sites[key] = _Cached(site, until)
+        self._unused.discard(key)
         while len(self._sites) > self._size or (self.weight > self._limit and len(self._sites) > 1):
             self.weight -= self._sites.popitem(last=False)[1].site.weight
             self.evictions += 1
+
+    def sweep(self) -> None:
+        """Drop what was not used since the last sweep."""
+        for key in self._unused & self._sites.keys():
+            self.weight -= self._sites.pop(key).site.weight
+        self._unused = set(self._sites)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,13 @@ class Folders:
         if isinstance(known.found, Skipped):
             raise Unreadable(known.found.reason, known.found.detail)
         return known.found
+
+    def sweep(self) -> None:
+        """Drop what was not used since the last sweep, and what was only believed for a while."""
+        self.sites.sweep()
+        now = time.monotonic()
+        for state in self._roots.values():
+            state.folders = {folder: known for folder, known in state.folders.items() if now < known.until}
 
     def editable(self, root: RootFilesystem, path: str) -> Distribution | None:
         """Return the editable install whose project ``path`` is part of, as far as seen in ``root``."""

@@ -1,0 +1,152 @@
+"""Builds the node program and wires it; no logic."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+
+from sensor.config import NodeSettings
+from sensor.delivery.jsonl import JsonLinesSink
+from sensor.delivery.sink import Sink
+from sensor.delivery.table import TableSink
+from sensor.node import metrics
+from sensor.node.backfill.processes import ProcessTable
+from sensor.node.capture.capture import Capture, CaptureSettings
+from sensor.node.capture.errors import CaptureError
+from sensor.node.capture.host import host_mount_namespace
+from sensor.node.coverage import Coverage
+from sensor.node.describe import Describer
+from sensor.node.identify.containers import ContainerRegistry
+from sensor.node.identify.metadata import runtime_metadata
+from sensor.node.identify.roots import open_folder
+from sensor.node.identify.runc import RuncStates
+from sensor.node.inventory import Inventory
+from sensor.node.natives import Natives
+from sensor.node.pipeline import Pipeline
+from sensor.node.reporter import Reporter
+from sensor.node.resolve.dispatch import Dispatcher
+from sensor.node.resolve.node import NodeResolver
+from sensor.node.resolve.openers import Openers
+from sensor.node.resolve.python import PythonResolver
+from sensor.node.upkeep import STAGES, Rooms, Upkeep
+from sensor.telemetry.health import Health
+from sensor.telemetry.metrics import Telemetry
+from sensor.telemetry.server import MetricsServer, ServerError
+
+log = logging.getLogger(__name__)
+
+STOP_WITHIN = 3.0
+"""Seconds for what is queued to be resolved and reported after the signal to end."""
+
+
+def run(settings: NodeSettings) -> int:
+    """Run the node program until a signal, the duration, or the reader of the output ends it.
+
+    Returns the exit code of ``runtime-sensor node``.
+    """
+    stop = threading.Event()
+    _stop_on_signals(stop)
+    try:
+        rooms = _build(settings)
+    except CaptureError as error:
+        print(f"runtime-sensor node: {error}", file=sys.stderr)  # noqa: T201 - for people
+        return 1
+    return _run(settings, rooms, stop)
+
+
+def _build(settings: NodeSettings) -> Rooms:
+    host = open_folder(settings.host_root)
+    registry = ContainerRegistry(
+        host_mount_namespace=host_mount_namespace(),
+        include_host=settings.include_host,
+        runc_ids=RuncStates(host).exists,
+    )
+    inventory = Inventory(settings.cluster, settings.node)
+    coverage, natives = Coverage(inventory), Natives(ProcessTable().mapped_files)
+    pipeline = Pipeline(registry, inventory, _dispatcher, coverage, natives)
+    capture = Capture(CaptureSettings(settings.include_host, settings.ring_bytes), pipeline.receive)
+    describer = Describer(inventory, runtime_metadata(settings.host_root))
+    pipeline.on_stranger = capture.ignore
+    pipeline.on_container = describer.add
+    pipeline.on_passing_failure = capture.forget
+    log.info("capturing by %s", capture.hook)
+    return Rooms(capture, registry, pipeline, inventory, coverage, natives, describer, Health(*STAGES))
+
+
+def _dispatcher() -> Dispatcher:
+    return Dispatcher((PythonResolver(), NodeResolver()), Openers())
+
+
+def _run(settings: NodeSettings, rooms: Rooms, stop: threading.Event) -> int:
+    upkeep = Upkeep(rooms, include_host=settings.include_host)
+    reporter = Reporter(_sink(settings), rooms.inventory, rooms.health, settings.debounce)
+    telemetry = Telemetry()
+    metrics.register(telemetry, rooms, upkeep, reporter)
+    try:
+        server = _serve(settings, telemetry, rooms.health)
+    except ServerError as error:
+        print(f"runtime-sensor node: {error}", file=sys.stderr)  # noqa: T201 - for people
+        return 1
+    reading = threading.Event()
+    ring = threading.Thread(target=_read_ring, args=(rooms.capture, reading, stop), name="ring", daemon=True)
+    for thread in (ring, rooms.describer, upkeep):
+        thread.start()
+    try:
+        reporter.run(stop, settings.duration)
+    finally:
+        _shut_down(rooms, reading, ring, upkeep)
+        code = reporter.finish()
+        if server is not None:
+            server.close()
+    return code
+
+
+def _read_ring(capture: Capture, reading: threading.Event, stop: threading.Event) -> None:
+    try:
+        while not reading.is_set():
+            capture.poll(0.5)
+    except CaptureError as error:
+        log.error("%s", error)
+        stop.set()
+
+
+def _shut_down(rooms: Rooms, reading: threading.Event, ring: threading.Thread, upkeep: Upkeep) -> None:
+    """Within :data:`STOP_WITHIN`: what happened before the signal is still reported."""
+    end = time.monotonic() + STOP_WITHIN
+    reading.set()
+    ring.join(1.0)  # first, so that what it still reads is resolved
+    upkeep.stop(0.5)
+    rooms.describer.stop(0.2)
+    rooms.pipeline.drain(max(0.0, end - time.monotonic() - 0.5))
+    rooms.pipeline.stop(0.5)
+    rooms.natives.settle(lambda container, use: rooms.inventory.loaded(container, use, time.time()))
+    ring.join(0.2)
+    if ring.is_alive() or upkeep.is_alive():
+        return  # the end of the process frees what they use; we must not under their hands
+    rooms.capture.close()
+    rooms.registry.close()
+
+
+def _serve(settings: NodeSettings, telemetry: Telemetry, health: Health) -> MetricsServer | None:
+    if settings.metrics_address is None:
+        return None
+    return MetricsServer(settings.metrics_address.host, settings.metrics_address.port, telemetry, health)
+
+
+def _sink(settings: NodeSettings) -> Sink:
+    descriptor = sys.stdout.fileno()
+    return JsonLinesSink(descriptor) if settings.output == "jsonl" else TableSink(descriptor)
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
+        log.info("ending: %s", signal.Signals(number).name)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handle)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a reader that left is an error of the write

@@ -1,0 +1,144 @@
+"""The node program's numbers, read where they are counted. See docs/metrics.md for what each means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sensor.model.package import Ecosystem, SkipReason
+from sensor.node.reporter import Reporter
+from sensor.node.resolve.dispatch import Dispatcher
+from sensor.node.upkeep import Rooms, Upkeep
+from sensor.telemetry.metrics import Kind, Telemetry
+
+
+def register(telemetry: Telemetry, rooms: Rooms, upkeep: Upkeep, reporter: Reporter) -> None:
+    """Add every metric of the node program."""
+    telemetry.register(
+        "report_failures", "Deliveries of the report that did not arrive.", lambda: reporter.failures
+    )
+    _register_capture(telemetry, rooms, upkeep)
+    _register_pipeline(telemetry, rooms)
+    _register_containers(telemetry, rooms)
+
+
+def _register_capture(telemetry: Telemetry, rooms: Rooms, upkeep: Upkeep) -> None:
+    capture = rooms.capture
+    telemetry.register(
+        "kernel_events",
+        "Opens and execs by the way they left the kernel programs; ring_full and fault are lost.",
+        lambda: {counter.name.lower(): value for counter, value in capture.counters().items()},
+        labels=("outcome",),
+    )
+    telemetry.register(
+        "malformed_records", "Records of the ring that could not be read.", lambda: capture.malformed
+    )
+    telemetry.register(
+        "loss_rescans", "Times that lost events made processes be scanned again.", lambda: upkeep.rescans
+    )
+    telemetry.register(
+        "upkeep_failures", "Steps of upkeep that failed; the log says how.", lambda: upkeep.failures
+    )
+    telemetry.register(
+        "hook_info", "The hook in use.", lambda: {capture.hook: 1}, kind=Kind.GAUGE, labels=("hook",)
+    )
+
+
+def _register_pipeline(telemetry: Telemetry, rooms: Rooms) -> None:
+    pipeline, natives, coverage = rooms.pipeline, rooms.natives, rooms.coverage
+    telemetry.register(
+        "events",
+        "Events by their way out of the pipeline, resolution aside.",
+        lambda: {
+            "received": pipeline.counters.received,
+            "no_container": pipeline.counters.no_container,
+            "no_root": pipeline.counters.no_root,
+            "failed": pipeline.counters.failed,
+        },
+        labels=("outcome",),
+    )
+    telemetry.register(
+        "backlog_events", "Events waiting to be resolved.", lambda: pipeline.backlog, kind=Kind.GAUGE
+    )
+    telemetry.register(
+        "abandoned_workers",
+        "Workers given up because a container's file system hung.",
+        lambda: pipeline.counters.abandoned_workers,
+    )
+    telemetry.register(
+        "resolved_packages",
+        "Uses of packages that opened files proved.",
+        lambda: _resolved(pipeline.dispatchers),
+        labels=("ecosystem",),
+    )
+    telemetry.register(
+        "skipped_files",
+        "Opened files that proved no package, by reason.",
+        lambda: _skipped(pipeline.dispatchers),
+        labels=("reason",),
+    )
+    telemetry.register(
+        "resolver_failures",
+        "Files on which a resolver failed; the log says how.",
+        lambda: sum(dispatcher.failures for dispatcher in pipeline.dispatchers),
+    )
+    telemetry.register(
+        "native_grades_dropped", "Native modules left at a weaker grade.", lambda: natives.dropped
+    )
+    telemetry.register(
+        "open_scans", "Processes waiting to be scanned.", lambda: coverage.open_scans, kind=Kind.GAUGE
+    )
+
+
+def _register_containers(telemetry: Telemetry, rooms: Rooms) -> None:
+    registry, inventory, describer = rooms.registry, rooms.inventory, rooms.describer
+    telemetry.register(
+        "containers",
+        "Containers by what happened to them.",
+        lambda: {
+            "admitted": registry.counters.admitted,
+            "ended": registry.counters.ended,
+            "released": registry.counters.released,
+            "evicted": registry.counters.evicted,
+            "root_unavailable": registry.counters.root_unavailable,
+            "not_a_container": registry.counters.not_a_container,
+        },
+        labels=("outcome",),
+    )
+    telemetry.register(
+        "unnamed_containers",
+        "Look-ups of containers' names that were given up.",
+        lambda: {"dropped": describer.dropped, "failed": describer.failures},
+        labels=("reason",),
+    )
+    telemetry.register(
+        "held_roots", "Containers' roots held open.", lambda: registry.held_roots, kind=Kind.GAUGE
+    )
+    telemetry.register(
+        "inventory",
+        "Containers and packages known now.",
+        lambda: {"containers": inventory.counts().containers, "packages": inventory.counts().packages},
+        kind=Kind.GAUGE,
+        labels=("what",),
+    )
+    telemetry.register(
+        "inventory_dropped",
+        "Containers and packages dropped for want of room.",
+        lambda: {
+            "containers": inventory.counts().dropped_containers,
+            "packages": inventory.counts().dropped_packages,
+        },
+        labels=("what",),
+    )
+
+
+def _resolved(dispatchers: list[Dispatcher]) -> Mapping[str, float]:
+    return {
+        str(ecosystem): sum(dispatcher.resolved.get(ecosystem, 0) for dispatcher in dispatchers)
+        for ecosystem in Ecosystem
+    }
+
+
+def _skipped(dispatchers: list[Dispatcher]) -> Mapping[str, float]:
+    return {
+        str(reason): sum(dispatcher.skipped[reason] for dispatcher in dispatchers) for reason in SkipReason
+    }

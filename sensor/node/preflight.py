@@ -1,0 +1,259 @@
+"""What a node must have for the sensor to run: one check a function, each returning what it found.
+
+Nothing here changes the node. ``root`` is where the node's root file system is seen.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class Status(enum.StrEnum):
+    OK = "ok"
+    WARN = "warn"  # the sensor runs, with the limit that is named
+    FAIL = "FAIL"  # the sensor cannot run
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``cure`` is empty when there is nothing to do."""
+
+    what: str
+    status: Status
+    found: str
+    cure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Capability:
+    name: str
+    bit: int  # include/uapi/linux/capability.h
+    purpose: str
+    missing: Status
+
+
+_SYS_ADMIN = 21
+_CAPABILITIES = (
+    _Capability("CAP_BPF", 39, "load programs and maps", Status.FAIL),
+    _Capability("CAP_PERFMON", 38, "let programs read kernel memory", Status.FAIL),
+    _Capability("CAP_SYS_PTRACE", 19, "see the roots and namespaces of containers' processes", Status.FAIL),
+    _Capability("CAP_DAC_READ_SEARCH", 2, "read package files whatever their owner", Status.WARN),
+)
+# Before 5.8 both were part of CAP_SYS_ADMIN, which still implies them: bpf_capable(), perfmon_capable().
+_IMPLIED_BY_SYS_ADMIN = {"CAP_BPF", "CAP_PERFMON"}
+_SYS_RESOURCE = 24
+
+_RUNTIMES = (
+    ("containerd", ("run/containerd/containerd.sock", "run/k3s/containerd/containerd.sock")),
+    ("containerd", ("var/snap/microk8s/common/run/containerd.sock", "run/k0s/containerd.sock")),
+    ("cri-o", ("run/crio/crio.sock",)),
+    ("docker", ("run/docker.sock",)),
+    ("podman", ("run/podman/podman.sock", "run/libpod", "var/lib/containers/storage")),
+    ("runc", ("run/runc", "run/containerd/runc", "run/docker/runtime-runc")),
+    ("crun", ("run/crun",)),
+)
+
+
+def findings(root: Path = Path("/")) -> Iterator[Finding]:
+    """Check everything, the quick things first. A check that itself breaks is a failure found."""
+    checks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
+        ("kernel", kernel),
+        ("kernel types", lambda: kernel_types(root)),
+        ("capabilities", lambda: capabilities(root)),
+        ("pid namespace", pid_namespace),
+        ("lockdown", lambda: lockdown(root)),
+        ("perf_event_paranoid", lambda: perf_event_paranoid(root)),
+        ("cgroups", lambda: cgroups(root)),
+        ("container runtimes", lambda: runtimes(root)),
+        ("libbpf", libbpf),
+        ("bcc", bcc),
+        ("hook", hook),
+    )
+    for what, check in checks:
+        try:
+            yield from check()
+        except Exception as error:  # noqa: BLE001 - shown as a finding of its own; the rest still counts
+            yield Finding(what, Status.FAIL, f"the check broke: {error!r}", "report this as a defect")
+
+
+def kernel(release: str | None = None) -> Iterator[Finding]:
+    """5.8 brought the ring buffer, CAP_BPF and raw tracepoints with BTF."""
+    release = os.uname().release if release is None else release
+    enough = _version(release) >= (5, 8)
+    yield Finding(
+        "kernel",
+        Status.OK if enough else Status.FAIL,
+        release,
+        "" if enough else "run a kernel of 5.8 or newer: the BPF ring buffer came with it",
+    )
+
+
+def kernel_types(root: Path) -> Iterator[Finding]:
+    """Without BTF the offsets of kernel structs are unknown."""
+    try:
+        size = (root / "sys/kernel/btf/vmlinux").stat().st_size
+    except OSError as error:
+        cure = "run a kernel built with CONFIG_DEBUG_INFO_BTF=y, as every current distribution's is"
+        if not (root / "sys/kernel").is_dir():
+            cure = "mount the node's /sys into the container"
+        yield Finding("kernel types", Status.FAIL, f"no /sys/kernel/btf/vmlinux: {error.strerror}", cure)
+        return
+    yield Finding("kernel types", Status.OK, f"BTF, {size / 1e6:.1f} MB")
+
+
+def capabilities(root: Path, release: str | None = None) -> Iterator[Finding]:
+    """Each by name; the effective set of this process."""
+    text = (root / "proc/self/status").read_text()
+    match = re.search(r"^CapEff:\s*([0-9a-f]+)$", text, re.MULTILINE)
+    held = int(match[1], 16) if match else 0
+    for capability in _CAPABILITIES:
+        yield _capability(capability, held)
+    # 5.11 charges BPF memory to the cgroup; until then it counts against RLIMIT_MEMLOCK.
+    limited = _version(os.uname().release if release is None else release) < (5, 11)
+    limit = _Capability("CAP_SYS_RESOURCE", _SYS_RESOURCE, "lift the limit on locked memory", Status.FAIL)
+    if limited or held >> _SYS_RESOURCE & 1:
+        yield _capability(limit, held)
+    else:
+        yield Finding("CAP_SYS_RESOURCE", Status.OK, "not held, and not needed since kernel 5.11")
+
+
+def _capability(capability: _Capability, held: int) -> Finding:
+    if held >> capability.bit & 1:
+        return Finding(capability.name, Status.OK, f"held, to {capability.purpose}")
+    if capability.name in _IMPLIED_BY_SYS_ADMIN and held >> _SYS_ADMIN & 1:
+        return Finding(capability.name, Status.OK, f"by CAP_SYS_ADMIN, to {capability.purpose}")
+    cure = f"run as root, or add {capability.name.removeprefix('CAP_')} to the container's capabilities"
+    return Finding(capability.name, capability.missing, f"not held, needed to {capability.purpose}", cure)
+
+
+def pid_namespace() -> Iterator[Finding]:
+    """The kernel reports pids of the host's namespace, so ours must be of it."""
+    from sensor.node.capture import errors, host  # noqa: PLC0415 - see hook()
+
+    try:
+        host.require_host_pids()
+    except errors.CaptureError as error:
+        yield Finding("pid namespace", Status.FAIL, str(error.args[0]), error.cure)
+    else:
+        yield Finding("pid namespace", Status.OK, "the host's")
+
+
+def lockdown(root: Path) -> Iterator[Finding]:
+    """``confidentiality`` refuses programs that read kernel memory (kernel_lockdown(7))."""
+    text = _read(root / "sys/kernel/security/lockdown")
+    mode = re.search(r"\[(\w+)\]", text or "")
+    if mode and mode[1] == "confidentiality":
+        cure = "boot with lockdown=integrity or without lockdown: this mode lets no program read the kernel"
+        yield Finding("lockdown", Status.FAIL, "confidentiality", cure)
+    else:
+        yield Finding(
+            "lockdown", Status.OK, mode[1] if mode else "not in this kernel, or securityfs not mounted"
+        )
+
+
+def perf_event_paranoid(root: Path) -> Iterator[Finding]:
+    """Raw tracepoints and fentry ask no perf_event_open; a kprobe does, and 3 or more (a patch of
+    Debian and Ubuntu) keeps it from everybody without CAP_SYS_ADMIN."""
+    text = (_read(root / "proc/sys/kernel/perf_event_paranoid") or "").strip()
+    status = _read(root / "proc/self/status") or ""
+    match = re.search(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    admin = bool(match and int(match[1], 16) >> _SYS_ADMIN & 1)
+    if text.lstrip("-").isdecimal() and int(text) >= 3 and not admin:
+        cure = "only if the hook must be a kprobe: add SYS_ADMIN, or sysctl kernel.perf_event_paranoid=2"
+        yield Finding("perf_event_paranoid", Status.WARN, f"{text}, and CAP_SYS_ADMIN is not held", cure)
+    else:
+        yield Finding("perf_event_paranoid", Status.OK, text or "unknown: this kernel has no perf events")
+
+
+def cgroups(root: Path) -> Iterator[Finding]:
+    """cgroups name containers; cgroups(7)."""
+    types = set()
+    for line in (root / "proc/self/mountinfo").read_text().splitlines():
+        _, _, tail = line.partition(" - ")
+        types.add(tail.partition(" ")[0])
+    match "cgroup" in types, "cgroup2" in types:
+        case True, True:
+            yield Finding("cgroups", Status.OK, "hybrid: v1 controllers beside v2")
+        case True, False:
+            yield Finding("cgroups", Status.OK, "v1")
+        case False, True:
+            yield Finding("cgroups", Status.OK, "v2")
+        case _:
+            cure = "mount the node's /sys/fs/cgroup: containers are told apart by their cgroups"
+            yield Finding("cgroups", Status.FAIL, "no cgroup file system is mounted", cure)
+
+
+def runtimes(root: Path) -> Iterator[Finding]:
+    """Where none can be asked, containers are named by their id alone."""
+    found = [f"{name} (/{path})" for name, paths in _RUNTIMES for path in paths if (root / path).exists()]
+    if found:
+        yield Finding("container runtimes", Status.OK, ", ".join(found))
+    else:
+        cure = "if this node runs containers, mount its /run: names and images come from the runtime"
+        yield Finding("container runtimes", Status.WARN, "none in their usual places", cure)
+
+
+def libbpf() -> Iterator[Finding]:
+    """The agent reads the ring buffer through it."""
+    try:
+        library = ctypes.CDLL("libbpf.so.1")
+    except OSError as error:
+        yield Finding("libbpf", Status.FAIL, str(error), "install libbpf1 of the distribution")
+        return
+    library.libbpf_version_string.restype = ctypes.c_char_p
+    yield Finding("libbpf", Status.OK, library.libbpf_version_string().decode())
+
+
+def bcc() -> Iterator[Finding]:
+    """In a child process: importing bcc maps LLVM, and this process stays without."""
+    code = "import bcc; from bcc import BPF; print(bcc.__version__, bcc.__file__)"
+    cure = (
+        "install python3-bpfcc of the distribution, and make the environment from its python3 with "
+        "--system-site-packages, as `make setup` does; the bcc of the package index is another project"
+    )
+    try:
+        # -I: no module of the current folder may stand in for bcc.
+        child = subprocess.run(
+            [sys.executable, "-I", "-c", code], capture_output=True, text=True, timeout=30, check=False
+        )
+    except subprocess.TimeoutExpired:
+        yield Finding("bcc", Status.FAIL, "its import took more than 30 s", cure)
+        return
+    if child.returncode:
+        last = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
+        yield Finding("bcc", Status.FAIL, last, cure)
+    else:
+        version, _, path = child.stdout.strip().partition(" ")
+        yield Finding("bcc", Status.OK, f"{version} ({path})")
+
+
+def hook() -> Iterator[Finding]:
+    """Loads and attaches the real programs, and waits for an event of its own."""
+    # Late: what this module imports may be what is broken on this node.
+    from sensor.node.capture import capture, errors  # noqa: PLC0415
+
+    try:
+        yield Finding("hook", Status.OK, f"{capture.probe()}: loaded, attached, and our own open came back")
+    except errors.CaptureError as error:
+        found = "; ".join([str(error.args[0]), *error.log])
+        yield Finding("hook", Status.FAIL, found, error.cure)
+
+
+def _version(release: str) -> tuple[int, int]:
+    match = re.match(r"(\d+)\.(\d+)", release)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except OSError:
+        return None

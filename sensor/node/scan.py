@@ -1,0 +1,105 @@
+"""What one running process has loaded, as events like the kernel's own.
+
+Used where events are missing: processes older than the sensor, and those whose events were lost.
+Mapped and open files are in /proc for every program; the modules of a CPython interpreter are read
+from its memory. Other interpreters keep no descriptor of what they loaded, so their scan is never
+whole and the container's coverage stays partial.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from sensor.model.container import ContainerIdentity
+from sensor.model.events import EventFlag, EventKind, FileId, KernelEvent
+from sensor.node.backfill.cpython import Problem, loaded_modules
+from sensor.node.backfill.cpython_modules import LoadedModule
+from sensor.node.backfill.processes import Process, ProcessTable
+from sensor.node.identify.processes import Process as HeldProcess
+
+# Programs that load packages and leave no trace of it in /proc, under versions too (pypy3.10), but not
+# whatever begins alike (node_exporter).
+_OPAQUE = re.compile(r"(node|nodejs|bun|deno|electron|java|dotnet|pypy|ruby)[-.0-9]*")
+# A bound of the process table was reached: files are missing from what it gave.
+_CUT = ("maps_cut", "open_files_cut")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessScan:
+    """A process to look at, and the coverage reason that a whole scan takes back."""
+
+    process: Process
+    container: ContainerIdentity
+    reason: str
+    asked_at: int = field(default_factory=lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME), compare=False)
+    """When the process was known to live, ns of CLOCK_BOOTTIME."""
+
+
+def process_event(process: Process, path: str, asked_at: int, deleted: bool = False) -> KernelEvent:
+    """Return the event that the kernel would have sent for a file, as of ``asked_at``.
+
+    When it was opened is not known, only that it was by then; nor is its inode: zero.
+    """
+    return KernelEvent(
+        kind=EventKind.OPEN,
+        flags=EventFlag.DELETED if deleted else EventFlag.NONE,
+        time=asked_at,
+        pid=process.pid,
+        start_boottime=process.start_boottime,
+        uid=process.uid,
+        comm=process.comm,
+        mount_namespace=process.mount_namespace,
+        mount_namespace_id=0,
+        cgroup_id=0,
+        cgroup_path=process.cgroup_path,
+        executable=process.executable,
+        executable_name=process.executable_name,
+        file=FileId(0, 0),
+        path=path,
+        seen_key=b"",
+    )
+
+
+def scan(
+    work: ProcessScan, resolve: Callable[[KernelEvent], None], table: ProcessTable | None = None
+) -> bool:
+    """Hand everything the process has loaded to ``resolve``; return whether that is all of it."""
+    table = table or ProcessTable()
+    process = work.process
+    cut_before = _cuts(table)
+    files = (*table.mapped_files(process.pid), *table.open_files(process.pid))
+    if not _is_alive(process):
+        return False  # and the files may be those of the next process with its pid
+    for file in files:
+        resolve(process_event(process, file, work.asked_at, file.deleted))
+    modules = loaded_modules(process.pid, process.start_boottime)
+    for path in _module_files(modules.modules):
+        resolve(process_event(process, path, work.asked_at))
+    if _cuts(table) > cut_before:
+        return False
+    if modules.problem == Problem.NOT_PYTHON:
+        return not _OPAQUE.fullmatch(process.executable_name)
+    return modules.whole
+
+
+def _cuts(table: ProcessTable) -> int:
+    return sum(table.counters[name] for name in _CUT)
+
+
+def _is_alive(process: Process) -> bool:
+    try:
+        with HeldProcess(process.pid) as held:
+            return held.started_at(process.start_boottime)
+    except OSError:
+        return False
+
+
+def _module_files(modules: tuple[LoadedModule, ...]) -> Iterator[str]:
+    """The file each module came from; byte code where there is no source."""
+    for module in modules:
+        path = module.file or module.cached
+        if path is not None and path.startswith("/"):
+            yield path

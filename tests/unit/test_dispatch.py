@@ -1,0 +1,136 @@
+"""Whose file it is decides who is asked, and every outcome is counted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sensor.model.events import EventFlag, EventKind
+from sensor.model.package import Ecosystem, Skipped, SkipReason
+from sensor.node.resolve.dispatch import Dispatcher
+from sensor.node.rootfs import RootFilesystem
+from tests.unit.events import Hosting, Scripted, event
+from tests.unit.reports import use
+
+PYPI, NPM = Ecosystem.PYPI, Ecosystem.NPM
+SKIP = {reason: Skipped(reason, "why") for reason in SkipReason}
+
+
+@pytest.fixture
+def root() -> Iterator[RootFilesystem]:
+    descriptor = os.open("/", os.O_PATH)
+    yield RootFilesystem(descriptor)
+    os.close(descriptor)
+
+
+def reason(result: object) -> SkipReason:
+    assert isinstance(result, Skipped)
+    return result.reason
+
+
+def counted(dispatcher: Dispatcher) -> dict[SkipReason, int]:
+    return {reason: count for reason, count in dispatcher.skipped.items() if count}
+
+
+def test_the_resolver_of_the_openers_ecosystem_is_asked(root: RootFilesystem) -> None:
+    python, node = Scripted(PYPI), Scripted(NPM)
+    dispatcher = Dispatcher([python, node], Hosting(PYPI))
+    assert dispatcher.resolve(event("/a.py"), root) == (use("/a.py"),)
+    assert (python.asked, node.asked) == (["/a.py"], [])
+    assert dispatcher.resolved == {PYPI: 1, NPM: 0}
+    assert counted(dispatcher) == {}
+
+
+def test_every_ecosystem_that_the_opener_hosts_has_its_say(root: RootFilesystem) -> None:
+    python, node = Scripted(PYPI), Scripted(NPM)
+    node.answer = lambda _root, _path: (use("left-pad"), use("right-pad"))
+    dispatcher = Dispatcher([python, node], Hosting(PYPI, NPM))
+    assert dispatcher.resolve(event("/a.py"), root) == (use("/a.py"), use("left-pad"), use("right-pad"))
+    assert dispatcher.resolved == {PYPI: 1, NPM: 2}
+    node.answer = lambda _root, _path: SKIP[SkipReason.NOT_A_PACKAGE]
+    assert dispatcher.resolve(event("/b.py"), root) == (use("/b.py"),)
+
+
+def test_a_foreign_opener_proves_nothing(root: RootFilesystem) -> None:
+    python = Scripted()
+    dispatcher = Dispatcher([python], Hosting())
+    result = dispatcher.resolve(event("/a.py", executable_name="tar"), root)
+    assert result == Skipped(SkipReason.FOREIGN_OPENER, "tar")
+    assert python.asked == []
+    assert counted(dispatcher) == {SkipReason.FOREIGN_OPENER: 1}
+
+
+def test_an_unclaimed_file_is_no_package_whoever_opened_it(root: RootFilesystem) -> None:
+    dispatcher = Dispatcher([Scripted()], Hosting())
+    assert reason(dispatcher.resolve(event("/lib/libc.so.6"), root)) is SkipReason.NOT_A_PACKAGE
+    assert counted(dispatcher) == {SkipReason.NOT_A_PACKAGE: 1}
+
+
+def test_an_exec_is_learnt_from_and_proves_nothing(root: RootFilesystem) -> None:
+    python, openers = Scripted(), Hosting(PYPI)
+    dispatcher = Dispatcher([python], openers)
+    executed = event("/app.py", kind=EventKind.EXEC)
+    assert reason(dispatcher.resolve(executed, root)) is SkipReason.NOT_A_PACKAGE
+    assert openers.observed == [executed]
+    assert python.asked == []
+
+
+def test_a_cut_path_is_a_loss_only_where_a_package_may_be_missing(root: RootFilesystem) -> None:
+    python = Scripted()
+    cut = event("…/a.py", flags=EventFlag.PATH_TRUNCATED | EventFlag.FOLDER)
+    assert reason(Dispatcher([python], Hosting(PYPI)).resolve(cut, root)) is SkipReason.PATH_TRUNCATED
+    assert reason(Dispatcher([python], Hosting()).resolve(cut, root)) is SkipReason.FOREIGN_OPENER
+    assert python.asked == []
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_skips_the_one_that_loses_facts_counts(root: RootFilesystem, turned: bool) -> None:
+    python, node = Scripted(PYPI), Scripted(NPM)
+    python.answer = lambda _root, _path: SKIP[SkipReason.VANISHED]
+    node.answer = lambda _root, _path: SKIP[SkipReason.NOT_A_PACKAGE]
+    order = [node, python] if turned else [python, node]
+    dispatcher = Dispatcher(order, Hosting(PYPI, NPM))
+    assert dispatcher.resolve(event("/a.py"), root) == SKIP[SkipReason.VANISHED]
+    assert counted(dispatcher) == {SkipReason.VANISHED: 1}
+
+
+def test_a_defect_in_a_resolver_is_counted_and_a_loss(root: RootFilesystem) -> None:
+    python = Scripted()
+
+    def defect(_root: RootFilesystem, _path: str) -> Skipped:
+        raise RecursionError
+
+    python.answer = defect
+    dispatcher = Dispatcher([python], Hosting(PYPI))
+    result = dispatcher.resolve(event("/a.py"), root)
+    assert result == Skipped(SkipReason.MALFORMED, "/a.py")
+    assert dispatcher.failures == 1
+    assert counted(dispatcher) == {SkipReason.MALFORMED: 1}
+    python.answer = lambda _root, path: (use(path),)
+    assert dispatcher.resolve(event("/a.py"), root) == (use("/a.py"),)
+
+
+def test_a_sweep_reaches_every_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    swept: list[bool] = []
+    python, node, openers = Scripted(PYPI), Scripted(NPM), Hosting()
+    monkeypatch.setattr(openers, "sweep", lambda: swept.append(True))
+    Dispatcher([python, node], openers).sweep()
+    assert (python.sweeps, node.sweeps, swept) == (1, 1, [True])
+
+
+@pytest.mark.parametrize(
+    ("changes", "may"),
+    [
+        ({}, True),
+        ({"executable_name": "tar"}, False),
+        ({"executable_name": "node"}, False),
+        ({"kind": EventKind.EXEC}, False),
+        ({"path": "/lib/libc.so.6"}, False),
+    ],
+)
+def test_names_tell_whether_an_event_could_prove_a_package(changes: dict[str, Any], may: bool) -> None:
+    dispatcher = Dispatcher([Scripted()], Hosting())
+    assert dispatcher.may_prove(event(**({"path": "/a.py"} | changes))) is may

@@ -1,0 +1,197 @@
+"""Every number of the node program: it moves, and docs/metrics.md says what it means."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from sensor.delivery.sink import SinkError
+from sensor.model.package import Ecosystem, Skipped, SkipReason
+from sensor.model.report import ContainerReport
+from sensor.node import metrics
+from sensor.node.capture.capture import Capture
+from sensor.node.capture.layout import Counter
+from sensor.node.coverage import Coverage
+from sensor.node.describe import Describer
+from sensor.node.identify.cgroup_tree import CgroupTree
+from sensor.node.identify.containers import ContainerRegistry
+from sensor.node.identify.metadata import RuntimeMetadata
+from sensor.node.inventory import Inventory
+from sensor.node.natives import Natives
+from sensor.node.pipeline import Pipeline
+from sensor.node.reporter import Reporter
+from sensor.node.resolve.dispatch import Dispatcher
+from sensor.node.upkeep import STAGES, Rooms, Upkeep
+from sensor.telemetry.health import Health
+from sensor.telemetry.metrics import Kind, Telemetry
+from tests.unit.events import DOCKER, Hosting, Scripted, event
+from tests.unit.reports import use
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
+
+
+class Kernel:
+    hook = "raw_tracepoint"
+    malformed = 3
+
+    def counters(self) -> dict[Counter, int]:
+        return {counter: 10 + counter for counter in Counter}
+
+
+class Nowhere:
+    def deliver(self, reports: Sequence[ContainerReport]) -> None:
+        raise SinkError("nobody takes it")
+
+    def close(self) -> None:
+        return
+
+
+class Node:
+    def __init__(self, folder: Path) -> None:
+        self.inventory = Inventory()
+        self.coverage, self.natives = Coverage(self.inventory), Natives(lambda _pid: ())
+        self.registry = ContainerRegistry(host_mount_namespace=7, cgroups=CgroupTree(str(folder)))
+        self.resolver = Scripted()
+        self.pipeline = Pipeline(self.registry, self.inventory, self.dispatcher, self.coverage, self.natives)
+        self.describer = Describer(self.inventory, RuntimeMetadata([]))
+        rooms = Rooms(
+            cast("Capture", Kernel()),
+            self.registry,
+            self.pipeline,
+            self.inventory,
+            self.coverage,
+            self.natives,
+            self.describer,
+            Health(*STAGES),
+        )
+        self.upkeep = Upkeep(rooms, include_host=False)
+        self.telemetry = Telemetry()
+        self.reporter = Reporter(Nowhere(), self.inventory, rooms.health, 0.0)
+        metrics.register(self.telemetry, rooms, self.upkeep, self.reporter)
+
+    def dispatcher(self) -> Dispatcher:
+        return Dispatcher([self.resolver], Hosting(Ecosystem.PYPI))
+
+    def read(self) -> dict[str, Any]:
+        """Metric -> value, or label -> value."""
+        found: dict[str, Any] = {}
+        for metric, samples in self.telemetry.collect():
+            name = metric.name.removeprefix("runtime_sensor_")
+            found[name] = dict(samples) if metric.labels else samples[0][1]
+        return found
+
+    def label(self, metric: str, label: str) -> float:
+        return cast("float", self.read()[metric][label,])
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    made = Node(tmp_path)
+    yield made
+    made.pipeline.stop(5)
+    made.registry.close()
+
+
+def documented() -> set[str]:
+    table = DOCUMENT.read_text().split("##")[0]
+    return set(re.findall(r"^\| `([a-z_]+)`", table, re.MULTILINE))
+
+
+def test_every_metric_is_documented_and_nothing_else_is(node: Node) -> None:
+    names = {
+        metric.name.removeprefix("runtime_sensor_") + ("_total" if metric.kind is Kind.COUNTER else "")
+        for metric, _ in node.telemetry.collect()
+    }
+    assert names == documented()
+
+
+def test_every_way_out_of_the_kernel_is_documented(node: Node) -> None:
+    outcomes = {label for (label,) in node.read()["kernel_events"]}
+    assert outcomes == {counter.name.lower() for counter in Counter}
+    section = DOCUMENT.read_text().split("## `kernel_events_total`")[1]
+    first_column = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert set(re.findall("`([a-z_]+)`", " ".join(first_column))) - {"outcome"} == outcomes
+
+
+def test_all_can_be_read(node: Node) -> None:
+    assert node.read()["unreadable_metrics"] == {}
+
+
+def test_the_kernels_numbers(node: Node) -> None:
+    assert node.label("kernel_events", "ring_full") == 10 + Counter.RING_FULL
+    assert node.label("hook_info", "raw_tracepoint") == 1
+    assert node.read()["malformed_records"] == 3
+
+
+def test_the_numbers_of_an_event_move_with_it(node: Node) -> None:
+    def defect(_event: object) -> None:
+        raise RuntimeError
+
+    before = node.read()
+    node.pipeline.receive(event("/a.py"))
+    node.pipeline.receive(event(cgroup_path="/system.slice/cron.service", mount_namespace_id=3))
+    node.pipeline.receive(event("/a.py", mount_namespace=8, mount_namespace_id=4, pid=2**22 + 1))
+    assert node.pipeline.drain(5)
+    node.resolver.answer = lambda _root, _path: Skipped(SkipReason.VANISHED)
+    node.pipeline.on_passing_failure = defect
+    node.pipeline.receive(event("/b.py"))
+    assert node.pipeline.drain(5)
+    after = node.read()
+    moved = {
+        (name, *label): value - before[name].get(label, 0)
+        for name, values in after.items()
+        if isinstance(values, dict)
+        for label, value in values.items()
+        if value != before[name].get(label, 0)
+    }
+    assert moved == {
+        ("events", "received"): 4,
+        ("events", "no_container"): 1,
+        ("events", "no_root"): 1,
+        ("events", "failed"): 1,
+        ("resolved_packages", "pypi"): 1,
+        ("skipped_files", "vanished"): 1,
+        ("containers", "admitted"): 1,
+        ("containers", "not_a_container"): 1,
+        ("containers", "root_unavailable"): 1,
+        ("inventory", "containers"): 1,
+        ("inventory", "packages"): 1,
+    }
+    assert after["held_roots"] == 1
+    assert after["backlog_events"] == 0
+
+
+def test_numbers_of_a_worker_that_was_given_up_still_count(node: Node) -> None:
+    node.pipeline.receive(event("/a.py"))
+    assert node.pipeline.drain(5)
+    node.pipeline.counters.abandoned_workers += 1
+    node.pipeline._worker = node.pipeline._start_worker()
+    node.pipeline.receive(event("/b.py"))
+    node.pipeline.receive(event("/lib/libc.so.6"))
+    assert node.pipeline.drain(5)
+    assert node.label("resolved_packages", "pypi") == 2
+    assert node.label("skipped_files", "not_a_package") == 1
+    assert node.read()["abandoned_workers"] == 1
+    node.pipeline._queue.put(None)  # for the first worker, which was not really given up
+
+
+def test_the_other_rooms_numbers_are_read_where_they_are_counted(node: Node) -> None:
+    node.upkeep.failures, node.upkeep.rescans = 1, 2
+    node.describer.dropped, node.describer.failures = 3, 4
+    node.natives.dropped = 5
+    node.pipeline.dispatchers[0].failures = 6
+    node.coverage._count = 7
+    node.inventory.loaded(DOCKER, use(), time.time())
+    found = node.read()
+    assert (found["upkeep_failures"], found["loss_rescans"]) == (1, 2)
+    assert found["unnamed_containers"] == {("dropped",): 3, ("failed",): 4}
+    assert found["native_grades_dropped"] == 5
+    assert found["resolver_failures"] == 6
+    assert found["open_scans"] == 7
+    assert found["inventory"] == {("containers",): 1, ("packages",): 1}
+    assert found["inventory_dropped"] == {("containers",): 0, ("packages",): 0}

@@ -1,0 +1,143 @@
+"""What a running process has loaded, read from real processes of our own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sensor.model.events import EventFlag, EventKind, FileId, KernelEvent
+from sensor.node.backfill import processes
+from sensor.node.backfill.processes import Process, ProcessTable
+from sensor.node.scan import ProcessScan, process_event, scan
+from tests.unit.reports import WEB
+
+SLEEP = shutil.which("sleep") or "/bin/sleep"
+
+
+@contextmanager
+def running(*command: str) -> Iterator[Process]:
+    """A child once it has begun, which it says with a line."""
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        yield of(child.pid)
+        child.communicate()
+
+
+def of(pid: int) -> Process:
+    (found,) = [process for process in ProcessTable().processes_of(own_namespace()) if process.pid == pid]
+    return found
+
+
+def own_namespace() -> int:
+    return os.stat("/proc/self/ns/mnt").st_ino
+
+
+@contextmanager
+def program(path: Path) -> Iterator[Process]:
+    """A program that is no interpreter, under a name of ours: cat, which echoes one line and waits."""
+    shutil.copy(shutil.which("cat") or "/bin/cat", path)
+    with subprocess.Popen([str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(b"\n")
+        child.stdin.flush()
+        child.stdout.readline()
+        yield of(child.pid)
+        child.communicate()
+
+
+def scanned(process: Process, table: ProcessTable | None = None) -> tuple[list[KernelEvent], bool]:
+    events: list[KernelEvent] = []
+    whole = scan(ProcessScan(process, WEB, "started_before_sensor"), events.append, table)
+    return events, whole
+
+
+def test_an_event_names_its_process() -> None:
+    process = Process(12, 34, 56, "comm", 78, FileId(9, 10), "python3.11", "0::/x\n", "/x")
+    event = process_event(process, "/a.py", 99, deleted=True)
+    assert (event.pid, event.start_boottime, event.time, event.uid) == (12, 34, 99, 56)
+    assert event.kind is EventKind.OPEN
+    assert (event.comm, event.mount_namespace, event.cgroup_path) == ("comm", 78, "/x")
+    assert (event.executable, event.executable_name) == (FileId(9, 10), "python3.11")
+    assert (event.path, event.flags) == ("/a.py", EventFlag.DELETED)
+    # Nothing that only the kernel knows: neither the namespace's number for good nor a key to forget.
+    assert (event.mount_namespace_id, event.seen_key, event.file) == (0, b"", FileId(0, 0))
+
+
+def test_a_python_process_tells_its_modules(tmp_path: Path) -> None:
+    data = tmp_path / "open.dat"
+    data.write_text("")
+    script = f"import colorsys, _json; held = open({str(data)!r}); print(flush=True); input()"
+    with running(sys.executable, "-I", "-c", script) as process:
+        events, whole = scanned(process)
+    assert whole
+    paths = [event.path for event in events]
+    assert any(path.endswith("/colorsys.py") for path in paths)
+    assert any("libc.so" in path for path in paths)  # mapped
+    assert str(data) in paths  # open
+    assert {event.pid for event in events} == {process.pid}
+    assert {event.kind for event in events} == {EventKind.OPEN}
+
+
+@pytest.mark.parametrize(
+    ("name", "whole"),
+    [
+        ("server", True),
+        ("node_exporter", True),
+        ("bundle", True),
+        ("node", False),
+        ("nodejs", False),
+        ("java", False),
+        ("ruby3.1", False),
+        ("pypy3.10", False),
+        ("node-22", False),
+    ],
+)
+def test_a_program_is_whole_unless_it_loads_packages_without_a_trace(
+    tmp_path: Path, name: str, whole: bool
+) -> None:
+    with program(tmp_path / name) as process:
+        events, found_whole = scanned(process)
+    assert process.executable_name == name
+    assert str(tmp_path / name) in [event.path for event in events]
+    assert found_whole is whole
+
+
+def test_a_mapped_file_that_was_deleted_is_told_as_such(tmp_path: Path) -> None:
+    with program(tmp_path / "server") as process:
+        (tmp_path / "server").unlink()
+        events, _ = scanned(process)
+    (own,) = [event for event in events if event.path == str(tmp_path / "server")]
+    assert EventFlag.DELETED in own.flags
+
+
+def test_a_process_that_has_gone_is_not_whole(tmp_path: Path) -> None:
+    with program(tmp_path / "server") as process:
+        pass
+    assert scanned(process) == ([], False)
+
+
+def test_the_next_process_with_the_pid_is_not_taken_for_it(tmp_path: Path) -> None:
+    with program(tmp_path / "server") as process:
+        former = replace(process, start_boottime=process.start_boottime - 10**9)
+        assert scanned(former) == ([], False)
+
+
+def test_a_reading_that_was_cut_is_not_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = ProcessTable()
+    with program(tmp_path / "server") as process:
+        monkeypatch.setattr(processes, "MAPS_BYTES", 300)
+        assert scanned(process, table)[1] is False
+        monkeypatch.undo()
+        assert scanned(process, table)[1] is True
+        monkeypatch.setattr(processes, "OPEN_FILES", 1)
+        assert scanned(process, table)[1] is False
