@@ -1,0 +1,101 @@
+"""200 containers come and go: no descriptor stays, nothing grows."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.containers.packages import PYTHON, Distribution, environment, image
+from tests.ground import Ground, Image, Sensor
+from tests.ground.sensor import purls
+
+pytestmark = pytest.mark.containers
+
+CONTAINERS = 200
+WARM_UP = 40
+AT_ONCE = 4
+SECONDS_HELD = 60  # roots of ended containers are held so long, for facts that come late
+MEMORY = 1.10
+FEW = 4  # descriptors in passing: a scrape of ours, a file being read
+ONE = Distribution("churned", "3.1.4", modules=4)
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    resident_kib: int
+    descriptors: int
+    mappings: int
+    threads: int
+    held_roots: int
+    inventory: int
+
+    def has_grown_since(self, idle: Footprint, warm: Footprint) -> bool:
+        """Counts must be what they were when nothing had run yet; memory what it was after a few."""
+        return (
+            self.resident_kib > MEMORY * warm.resident_kib
+            or self.mappings > MEMORY * warm.mappings
+            or self.descriptors > idle.descriptors + FEW
+            or self.threads > idle.threads + FEW
+            or self.held_roots > idle.held_roots
+            or self.inventory > idle.inventory
+        )
+
+
+def footprint(sensor: Sensor) -> Footprint:
+    process = Path(f"/proc/{sensor.process.pid}")
+    metrics = sensor.metrics()
+    return Footprint(
+        sensor.resident_kib(),
+        sensor.descriptors(),
+        len((process / "maps").read_text().splitlines()),
+        len(list((process / "task").iterdir())),
+        int(metrics["runtime_sensor_held_roots", ""]),
+        int(metrics["runtime_sensor_inventory", 'what="containers"']),
+    )
+
+
+def churn(ground: Ground, of: Image, count: int) -> list[str]:
+    """Starts and ends ``count`` containers; their ids."""
+
+    def one(number: int) -> str:
+        command = [*PYTHON, f"import {ONE.name}"]
+        with ground.container(of, command, name=f"churn-{number}", env=environment()) as container:
+            assert container.wait() == 0, container.output()
+            return container.id
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(one, range(count)))
+
+
+def released(sensor: Sensor, idle: Footprint, warm: Footprint) -> Footprint:
+    """The footprint once it is small enough, or when nothing may be held any more."""
+    deadline = time.monotonic() + SECONDS_HELD + 15
+    while (now := footprint(sensor)).has_grown_since(idle, warm) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return now
+
+
+def test_200_containers_leave_no_trace(ground: Ground, sensor: Sensor) -> None:
+    of = image(ground, "churn", [ONE])
+    idle = footprint(sensor)
+    churn(ground, of, WARM_UP)
+    sensor.settle()
+    warm = footprint(sensor)
+
+    begun = time.monotonic()
+    ids = churn(ground, of, CONTAINERS)
+    took = time.monotonic() - begun
+    for container_id in ids:
+        sensor.wait_for(container_id, lambda report: ONE.purl in purls(report))
+    during = footprint(sensor)
+    after = released(sensor, idle, warm)
+
+    print(f"{CONTAINERS} containers in {took:.1f} s, {sensor.lost()} events lost")
+    for moment, seen in (("idle", idle), ("warm", warm), ("during", during), ("after", after)):
+        print(f"{moment:>6}: " + ", ".join(f"{name} {value}" for name, value in asdict(seen).items()))
+    assert not after.has_grown_since(idle, warm)
+    assert sensor.lost() == 0
