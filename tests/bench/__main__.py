@@ -1,0 +1,122 @@
+"""``python -m tests.bench``: exit 0 when the bars are met, 1 when not, 2 when it could not measure."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.container import container
+from tests.bench.environment import environment
+from tests.bench.load import install_opener, run_load
+from tests.bench.packages import install
+from tests.bench.probe import Amount, compile_probe
+from tests.bench.process import BUILD, BenchError, end_in_order_on_signals, progress, split_processors
+from tests.bench.report import Report, as_json, bars
+from tests.bench.rounds import Rounds, Stage
+from tests.bench.table import table
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    rounds: int
+    amount: Amount
+    warm_up: float
+    load_seconds: float
+    patience: float
+    """Seconds to wait, in all, for foreign tracing programs to end."""
+
+
+WHOLE = Plan(
+    rounds=6,
+    amount=Amount(milliseconds=1_200, opens=2_500, calls=10_000),
+    warm_up=5,
+    load_seconds=60,
+    patience=60,
+)
+# For the tests: the same way through, figures too coarse to quote.
+QUICK = Plan(
+    rounds=1, amount=Amount(milliseconds=300, opens=1_000, calls=5_000), warm_up=2, load_seconds=3, patience=0
+)
+
+
+def main() -> int:
+    arguments = _arguments()
+    end_in_order_on_signals()
+    try:
+        report = _run(arguments.quick, arguments.silent_peers)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("bench: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps(as_json(report), indent=2) + "\n")
+    print(table(report))
+    over = [
+        f"{name} {figure:.4g} > {bar:g}" for name, (figure, bar, met) in bars(report.load).items() if not met
+    ]
+    print(f"bench: over the bar: {', '.join(over)}" if over else "bench: all bars met")
+    return 1 if over else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="about 15 s: one round and a short load")
+    parser.add_argument(
+        "--silent-peers",
+        action="store_true",
+        help="peers that drop the probe's opens in the kernel, unprinted",
+    )
+    parser.add_argument("--json", type=Path, default=BUILD / "bench.json", help="where the figures go")
+    return parser.parse_args()
+
+
+def _run(quick: bool, silent_peers: bool) -> Report:
+    plan = QUICK if quick else WHOLE
+    if os.geteuid() != 0:
+        raise BenchError("not root; expected root, for eBPF, cgroups and mount namespaces: sudo make bench")
+    processor = split_processors()
+    facts = environment(processor)
+    with contextlib.ExitStack() as stack:
+        BUILD.mkdir(exist_ok=True)
+        directory = Path(tempfile.mkdtemp(prefix="bench-run-", dir=BUILD))
+        stack.callback(shutil.rmtree, directory)
+        stage = _stage(stack, directory, processor)
+        rounds = Rounds(stage, plan.amount, silent_peers, plan.patience)
+        rounds.run(plan.rounds)
+        load = run_load(stage, plan.warm_up, plan.load_seconds)
+    return Report(
+        samples=tuple(rounds.samples),
+        load=load,
+        events_lost=rounds.events_lost + load.events_lost,
+        peers=rounds.peers,
+        disturbed=rounds.disturbed,
+        quick=quick,
+        silent_peers=silent_peers,
+        environment=facts,
+    )
+
+
+def _stage(stack: contextlib.ExitStack, directory: Path, processor: int) -> Stage:
+    progress("compiling the probe, starting the container")
+    layer, scratch = directory / "layer", directory / "scratch"
+    layer.mkdir()
+    scratch.mkdir()
+    files = install(layer)
+    compile_probe(layer)
+    install_opener(layer)
+    return Stage(stack.enter_context(container(layer, scratch)), files, processor, directory)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

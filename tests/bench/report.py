@@ -1,0 +1,241 @@
+"""From readings to figures: medians, what each tool adds, the JSON. Pure."""
+
+from __future__ import annotations
+
+import enum
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+CONTENDERS = ("base", "sensor", "opensnoop", "bpftrace")
+TOOLS = CONTENDERS[1:]
+
+Measure = Literal["cpu_ns", "wall_ns", "typical_ns"]
+
+RSS_BAR_MIB = 64.0
+CPU_BAR_CORES = 0.01
+# First opens and execs in the time of the load, by the container's own processes.
+QUIET_EVENTS = 100
+
+
+class Case(enum.StrEnum):
+    """What the probe times."""
+
+    OPEN_OTHER = "open_other"  # open+close of a file that is no package
+    OPEN_SEEN = "open_seen"  # open+close of a package file seen before
+    OTHER_SYSCALL = "other_syscall"  # getppid
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One batch of the probe: ns for one operation."""
+
+    case: Case
+    cpu_ns: float
+    wall_ns: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One run of the probe beside one contender: ns for one operation.
+
+    ``cpu_ns`` and ``wall_ns`` are those of the run's quiet batches (see :func:`quiet`), ``typical_ns`` is the
+    CPU time of its median batch.
+    """
+
+    round: int
+    contender: str
+    case: Case
+    cpu_ns: float
+    wall_ns: float
+    typical_ns: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A median over rounds, with the lowest and the highest round."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Spread:
+        """Raises ValueError (statistics.StatisticsError) when there is no value."""
+        numbers = list(values)
+        return cls(statistics.median(numbers), min(numbers), max(numbers))
+
+    def as_json(self) -> dict[str, float]:
+        return {"median": round(self.median, 1), "low": round(self.low, 1), "high": round(self.high, 1)}
+
+
+@dataclass(frozen=True, slots=True)
+class PeerTally:
+    """Events of the probe that a peer printed, and events that it says it lost, over all rounds."""
+
+    opens: int
+    printed: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """The agent after ``seconds`` of ``opens_per_second`` repeated opens of package files.
+
+    ``events`` reached the agent meanwhile: hardly any, unless other containers were at work.
+    """
+
+    seconds: float
+    opens_per_second: float
+    rss_mib: float
+    peak_rss_mib: float
+    cpu_cores: float
+    events_lost: int
+    events: int = 0
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether the agent had more to do than the load."""
+        return self.events > QUIET_EVENTS
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything a run found. ``disturbed`` counts probe runs beside which foreign tracing programs ran."""
+
+    samples: tuple[Sample, ...]
+    load: LoadResult
+    events_lost: int
+    peers: dict[str, PeerTally] = field(default_factory=dict)
+    disturbed: int = 0
+    quick: bool = False
+    silent_peers: bool = False
+    environment: dict[str, object] = field(default_factory=dict)
+
+
+def quiet(values: Sequence[float]) -> float:
+    """The lower decile (nearest rank) of a run's batches; raises ValueError when there is none.
+
+    What a tool costs is in every batch of thousands of operations; what neighbours on the same hardware cost
+    comes and goes, and doubles whole runs of batches on a shared machine. The median would report them.
+    """
+    if not values:
+        raise ValueError("no batch was timed; expected at least one")
+    return sorted(values)[(len(values) - 1) // 10]
+
+
+def samples_of(round_number: int, contender: str, readings: Sequence[Reading]) -> list[Sample]:
+    """Reduce the batches of one probe run to one sample a case; raises ValueError when a case has none."""
+    samples: list[Sample] = []
+    for case in Case:
+        own = [reading for reading in readings if reading.case is case]
+        cpu = [reading.cpu_ns for reading in own]
+        wall = quiet([reading.wall_ns for reading in own])
+        samples.append(Sample(round_number, contender, case, quiet(cpu), wall, statistics.median(cpu)))
+    return samples
+
+
+def absolute(samples: Sequence[Sample], case: Case, contender: str, measure: Measure = "cpu_ns") -> Spread:
+    """ns for one operation beside ``contender``, over the rounds."""
+    return Spread.of(_by_round(samples, case, contender, measure).values())
+
+
+def added(samples: Sequence[Sample], case: Case, tool: str, measure: Measure = "cpu_ns") -> Spread:
+    """ns that ``tool`` adds to one operation: against the base of the same round, then over the rounds.
+
+    Pairing takes the slow drift of a shared machine out of the difference.
+    """
+    base = _by_round(samples, case, "base", measure)
+    own = _by_round(samples, case, tool, measure)
+    return Spread.of(own[number] - base[number] for number in own)
+
+
+def added_fastest(samples: Sequence[Sample], case: Case, tool: str) -> float:
+    """ns between the fastest round beside ``tool`` and the fastest without any.
+
+    Less disturbed than :func:`added` on a machine whose neighbours slow down some whole runs; of a peer it
+    is the cheapest way it was seen to work, such as dropping events instead of waking its reader.
+    """
+    return absolute(samples, case, tool).low - absolute(samples, case, "base").low
+
+
+def ratio(samples: Sequence[Sample], case: Case, peer: str) -> float | None:
+    """What the sensor adds for each ns that ``peer`` adds; None when the peer adds nothing measurable."""
+    theirs = added(samples, case, peer).median
+    return added(samples, case, "sensor").median / theirs if theirs > 0 else None
+
+
+def bars(load: LoadResult) -> dict[str, tuple[float, float, bool]]:
+    """Name -> (figure, bar, met). The bars come from the project's requirements and are never loosened."""
+    return {
+        "agent_rss_mib": (load.rss_mib, RSS_BAR_MIB, load.rss_mib <= RSS_BAR_MIB),
+        "agent_cpu_cores": (load.cpu_cores, CPU_BAR_CORES, load.cpu_cores <= CPU_BAR_CORES),
+    }
+
+
+def as_json(report: Report) -> dict[str, object]:
+    """The content of ``build/bench.json``; docs/performance.md explains each key."""
+    samples = report.samples
+    document: dict[str, object] = {f"{case}_ns": _medians(samples, case, "cpu_ns") for case in Case}
+    document |= {
+        "agent_rss_mib": round(report.load.rss_mib, 2),
+        "agent_cpu_cores": round(report.load.cpu_cores, 5),
+        "events_lost": report.events_lost,
+        "wall": {f"{case}_ns": _medians(samples, case, "wall_ns") for case in Case},
+        "added": {f"{case}_ns": _added(samples, case, "cpu_ns") for case in Case},
+        "typical": {f"{case}_ns": _medians(samples, case, "typical_ns") for case in Case},
+        "added_wall": {f"{case}_ns": _added(samples, case, "wall_ns") for case in Case},
+        "added_fastest": {
+            f"{case}_ns": {tool: round(added_fastest(samples, case, tool), 1) for tool in TOOLS}
+            for case in Case
+        },
+        "ratio": {f"{case}_ns": _ratios(samples, case) for case in Case},
+        "bars": {
+            name: {"figure": figure, "bar": bar, "met": met}
+            for name, (figure, bar, met) in bars(report.load).items()
+        },
+        "load": {
+            "seconds": round(report.load.seconds, 2),
+            "opens_per_second": round(report.load.opens_per_second, 1),
+            "peak_rss_mib": round(report.load.peak_rss_mib, 2),
+            "events": report.load.events,
+        },
+        "peer_events": {
+            name: {"opens": tally.opens, "printed": tally.printed, "lost": tally.lost}
+            for name, tally in report.peers.items()
+        },
+        "rounds": len({sample.round for sample in samples}),
+        "disturbed_samples": report.disturbed,
+        "quick": report.quick,
+        "silent_peers": report.silent_peers,
+        "environment": report.environment,
+    }
+    return document
+
+
+def _by_round(samples: Sequence[Sample], case: Case, contender: str, measure: Measure) -> dict[int, float]:
+    return {
+        sample.round: float(getattr(sample, measure))
+        for sample in samples
+        if sample.case is case and sample.contender == contender
+    }
+
+
+def _medians(samples: Sequence[Sample], case: Case, measure: Measure) -> dict[str, float]:
+    return {name: round(absolute(samples, case, name, measure).median, 1) for name in CONTENDERS}
+
+
+def _added(samples: Sequence[Sample], case: Case, measure: Measure) -> dict[str, dict[str, float]]:
+    return {tool: added(samples, case, tool, measure).as_json() for tool in TOOLS}
+
+
+def _ratios(samples: Sequence[Sample], case: Case) -> dict[str, float | None]:
+    base = absolute(samples, case, "base").median
+    ratios: dict[str, float | None] = {
+        f"{tool}_to_base": round(absolute(samples, case, tool).median / base, 3) for tool in TOOLS
+    }
+    for peer in TOOLS[1:]:
+        found = ratio(samples, case, peer)
+        ratios[f"sensor_to_{peer}_added"] = None if found is None else round(found, 3)
+    return ratios

@@ -1,0 +1,101 @@
+"""The figures of a run for people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.bench.report import (
+    TOOLS,
+    Case,
+    Report,
+    Sample,
+    Spread,
+    absolute,
+    added,
+    added_fastest,
+    bars,
+    ratio,
+)
+
+_TITLES = {
+    Case.OPEN_OTHER: "open+close, no package",
+    Case.OPEN_SEEN: "open+close, package seen",
+    Case.OTHER_SYSCALL: "getppid",
+}
+
+
+def table(report: Report) -> str:
+    """What each tool adds, the ratios, and the bars with PASS or OVER."""
+    lines = ["ns of CPU for one operation: median over the rounds (lowest to highest round)"]
+    lines += _rows([_heading(), *(_costs(report.samples, case) for case in Case)])
+    lines += ["", "the same between the fastest rounds: what neighbours on the hardware slow down least"]
+    lines += _rows([_heading(), *(_fastest(report.samples, case) for case in Case)])
+    lines += ["", "the sensor against its peers, by what each adds; and against no tool at all"]
+    lines += _rows(
+        [["", "sensor/opensnoop", "sensor/bpftrace", "sensor/base"]]
+        + [_ratios(report.samples, case) for case in Case]
+    )
+    lines += ["", *_peers(report), *_agent(report)]
+    if report.load.disturbed:
+        lines.append(f"beware: the agent also took {report.load.events:,} events of other containers")
+    if report.disturbed:
+        lines.append(f"beware: {report.disturbed} measurements ran beside foreign tracing programs")
+    return "\n".join(lines)
+
+
+def _heading() -> list[str]:
+    return ["", "base", *(f"{tool} adds" for tool in TOOLS)]
+
+
+def _costs(samples: Sequence[Sample], case: Case) -> list[str]:
+    base = absolute(samples, case, "base")
+    return [_TITLES[case], _spread(base, ""), *(_spread(added(samples, case, tool), "+") for tool in TOOLS)]
+
+
+def _fastest(samples: Sequence[Sample], case: Case) -> list[str]:
+    added_by = (f"{added_fastest(samples, case, tool):+.0f}" for tool in TOOLS)
+    return [_TITLES[case], f"{absolute(samples, case, 'base').low:.0f}", *added_by]
+
+
+def _spread(spread: Spread, sign: str) -> str:
+    return f"{spread.median:{sign}.0f} ({spread.low:.0f} to {spread.high:.0f})"
+
+
+def _ratios(samples: Sequence[Sample], case: Case) -> list[str]:
+    found = [ratio(samples, case, peer) for peer in TOOLS[1:]]
+    whole = absolute(samples, case, "sensor").median / absolute(samples, case, "base").median
+    return [_TITLES[case], *("-" if each is None else f"{each:.2f}" for each in found), f"{whole:.2f}"]
+
+
+def _peers(report: Report) -> list[str]:
+    return [
+        f"{name}: {tally.opens:,} opens, {tally.printed:,} printed, {tally.lost:,} lost by its own count"
+        for name, tally in report.peers.items()
+    ]
+
+
+def _agent(report: Report) -> list[str]:
+    load = report.load
+    marks = {
+        name: ("PASS" if met else "OVER") + f", bar {bar:g}" for name, (_, bar, met) in bars(load).items()
+    }
+    return [
+        f"sensor: {report.events_lost:,} events lost",
+        f"agent, {load.seconds:.0f} s of {load.opens_per_second:,.0f} repeated package-file opens a second:",
+        f"  memory resident after it {load.rss_mib:.1f} MiB ({marks['agent_rss_mib']})",
+        f"  memory at its highest    {load.peak_rss_mib:.1f} MiB",
+        f"  CPU {load.cpu_cores:.4f} cores ({marks['agent_cpu_cores']})",
+    ]
+
+
+def _rows(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(_cells(row, widths)).rstrip() for row in rows]
+
+
+def _cells(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    first, *rest = (
+        text.ljust(width) if column == 0 else text.rjust(width)
+        for column, (text, width) in enumerate(zip(row, widths, strict=True))
+    )
+    return [first, *rest]
