@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import signal
 import sys
@@ -39,6 +40,8 @@ from sensor.telemetry.server import MetricsServer, ServerError
 
 log = logging.getLogger(__name__)
 
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h
+
 STOP_WITHIN = 3.0
 """Seconds for what is queued to be resolved and reported after the signal to end."""
 
@@ -50,6 +53,7 @@ def run(settings: NodeSettings) -> int:
     """
     stop = threading.Event()
     _stop_on_signals(stop)
+    _bound_allocator()
     try:
         rooms = _build(settings)
     except CaptureError as error:
@@ -68,7 +72,7 @@ def _build(settings: NodeSettings) -> Rooms:
     inventory = Inventory(settings.cluster, settings.node)
     coverage, natives = Coverage(inventory), Natives(ProcessTable().mapped_files)
     pipeline = Pipeline(registry, inventory, _dispatcher, coverage, natives)
-    capture = Capture(CaptureSettings(settings.include_host, settings.ring_bytes), pipeline.receive)
+    capture = Capture(CaptureSettings(settings.include_host, settings.ring_bytes), pipeline.receive_record)
     describer = Describer(inventory, runtime_metadata(settings.host_root))
     pipeline.on_stranger = capture.ignore
     pipeline.on_container = describer.add
@@ -92,7 +96,7 @@ def _run(settings: NodeSettings, rooms: Rooms, stop: threading.Event) -> int:
         print(f"runtime-sensor node: {error}", file=sys.stderr)  # noqa: T201 - for people
         return 1
     reading = threading.Event()
-    ring = threading.Thread(target=_read_ring, args=(rooms.capture, reading, stop), name="ring", daemon=True)
+    ring = threading.Thread(target=_read_ring, args=(rooms, reading, stop), name="ring", daemon=True)
     for thread in (ring, rooms.describer, upkeep):
         thread.start()
     try:
@@ -105,10 +109,11 @@ def _run(settings: NodeSettings, rooms: Rooms, stop: threading.Event) -> int:
     return code
 
 
-def _read_ring(capture: Capture, reading: threading.Event, stop: threading.Event) -> None:
+def _read_ring(rooms: Rooms, reading: threading.Event, stop: threading.Event) -> None:
     try:
         while not reading.is_set():
-            capture.poll(0.5)
+            rooms.capture.poll(0.5)
+            rooms.pipeline.flush()
     except CaptureError as error:
         log.error("%s", error)
         stop.set()
@@ -140,6 +145,17 @@ def _serve(settings: NodeSettings, telemetry: Telemetry, health: Health) -> Metr
 def _sink(settings: NodeSettings) -> Sink:
     descriptor = sys.stdout.fileno()
     return JsonLinesSink(descriptor) if settings.output == "jsonl" else TableSink(descriptor)
+
+
+def _bound_allocator() -> None:
+    """One heap for all threads, which hold the interpreter's lock anyway, and large blocks on their own.
+
+    What a burst took goes back to the system after it: by mallopt(3) of glibc, without effect on others.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_M_ARENA_MAX, 1)
+        libc.mallopt(_M_MMAP_THRESHOLD, 64 << 10)
 
 
 def _stop_on_signals(stop: threading.Event) -> None:

@@ -57,7 +57,10 @@ def _register_pipeline(telemetry: Telemetry, rooms: Rooms) -> None:
         labels=("outcome",),
     )
     telemetry.register(
-        "backlog_events", "Events waiting to be resolved.", lambda: pipeline.backlog, kind=Kind.GAUGE
+        "backlog_batches",
+        "Batches of events, of 64 KiB at most, waiting to be resolved.",
+        lambda: pipeline.backlog,
+        kind=Kind.GAUGE,
     )
     telemetry.register(
         "abandoned_workers",

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import logging
 import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sensor.model.container import ContainerEvent, ContainerIdentity
 from sensor.model.events import EventFlag, EventKind, KernelEvent
 from sensor.model.package import Skipped, SkipReason
+from sensor.node.capture import layout
 from sensor.node.coverage import Coverage
 from sensor.node.identify.containers import ContainerRegistry, NotAContainer
 from sensor.node.identify.roots import Candidate, open_root
@@ -34,7 +36,11 @@ log = logging.getLogger(__name__)
 
 _libc = ctypes.CDLL(None)
 
-QUEUE_EVENTS = 512
+QUEUE_EVENTS = 128
+"""Batches of records, 64 KiB each: they take what the worker cannot keep up with, about 28,000 events,
+and the ring 33,000 more. As blocks of their own, so that a burst leaves no holes in the heap."""
+BATCH_BYTES = 64 << 10
+MET_NAMESPACES = 4096
 STUCK_AFTER = 20.0
 """Seconds on one event after which a worker is given up: a container's file system hangs."""
 MAX_ABANDONED = 4
@@ -48,7 +54,7 @@ SWEEP_PERIOD = 20.0
 _PASSING = frozenset({SkipReason.VANISHED, SkipReason.TOO_SLOW, SkipReason.IO_ERROR})
 
 # An event of threading is set when it is reached: everything queued before it is done. None ends a worker.
-_Work = ContainerEvent | threading.Event | None
+_Work = bytes | ContainerEvent | threading.Event | None
 
 
 @dataclass(slots=True)
@@ -89,13 +95,17 @@ class Pipeline:
         """Called with a container that was not known before."""
         self.on_passing_failure: Callable[[KernelEvent], object] = _nobody
         """Called with an event whose file could not be read just now."""
+        self._batch: list[bytes] = []
+        self._batch_size = 0
+        self._met: set[int] = set()
+        """Mount namespaces whose root is held, by the number that is never used again."""
         self.dispatchers: list[Dispatcher] = []
         self._abandoned: list[_Worker] = []
         self._worker = self._start_worker()
 
     @property
     def backlog(self) -> int:
-        """Events received and not resolved yet."""
+        """Batches of events received and not resolved yet."""
         return self._queue.qsize()
 
     @property
@@ -104,8 +114,35 @@ class Pipeline:
         since = self._worker.busy_since
         return time.monotonic() - since if since else 0.0
 
+    def receive_record(self, record: bytes) -> None:
+        """Take a record off the ring, undecoded unless its mount namespace is new. Waits while the queue
+        is full."""
+        if not layout.is_whole(record):
+            raise layout.MalformedRecord(f"{len(record)} bytes")
+        number = layout.peek_mount_namespace_id(record)
+        if number in self._met:
+            self.counters.received += 1
+            self._batch.append(record)
+            self._batch_size += len(record)
+            if self._batch_size >= BATCH_BYTES:
+                self.flush()
+            return
+        self.flush()  # what came before goes before
+        event = layout.decode(record)
+        self.receive(event)
+        if self._registry.root(event.mount_namespace, number) is not None:
+            if len(self._met) >= MET_NAMESPACES:
+                self._met.clear()
+            self._met.add(number)
+
+    def flush(self) -> None:
+        """Queue the records taken so far; to be called when the ring is empty."""
+        if self._batch:
+            batch, self._batch, self._batch_size = b"".join(self._batch), [], 0
+            self._put(batch)
+
     def receive(self, event: KernelEvent) -> None:
-        """Take an event from the kernel. Waits while the queue is full."""
+        """Take an event whose container may be new: its root is opened now. Waits while the queue is full."""
         self.counters.received += 1
         container = self.admit(event)
         if container is not None:
@@ -133,8 +170,22 @@ class Pipeline:
             self._queue.put_nowait(threading.Event())
         return True
 
+    def _decoded(self, record: bytes) -> ContainerEvent | None:
+        try:
+            event = layout.decode(record)
+        except layout.MalformedRecord as error:
+            self.counters.failed += 1
+            log.error("malformed record from the kernel: %s", error)
+            return None
+        container = self.admit(event)
+        return None if container is None else ContainerEvent(event, container)
+
     def put(self, work: ContainerEvent) -> None:
-        """Queue an event; waits while the queue is full, gives up only when the pipeline stops."""
+        """Queue an event; see :meth:`receive`."""
+        self._put(work)
+
+    def _put(self, work: bytes | ContainerEvent) -> None:
+        """Waits while the queue is full, gives up only when the pipeline stops."""
         while not self._stopping.is_set():
             try:
                 self._queue.put(work, timeout=0.5)
@@ -155,7 +206,7 @@ class Pipeline:
             self._abandoned.append(worker)
             self.counters.abandoned_workers += 1
             worker.abandoned = True
-            self._worker = self._start_worker()
+            self._worker = self._start_worker(worker.records)
         self._inventory.partial(work.container, "file_system_hangs")
         log.error("reading a file of container %s hangs; its worker is given up", work.container.id)
 
@@ -186,12 +237,12 @@ class Pipeline:
             self._queue.put_nowait(None)
         self._worker.join(timeout)
 
-    def _start_worker(self) -> _Worker:
+    def _start_worker(self, records: Iterator[bytes] | None = None) -> _Worker:
         dispatcher = self._make_dispatcher()
         self.dispatchers.append(dispatcher)
         worker = _Worker(
-            self._queue,
-            self._scans,
+            _Supply(self._queue, self._scans, self._decoded),
+            iter(()) if records is None else records,
             lambda work: self._work(work, dispatcher, worker),
             self._failed,
             lambda: self._sweep(dispatcher),
@@ -224,7 +275,9 @@ class Pipeline:
         """Forget what ended containers have left behind, and give the memory back to the system."""
         try:
             dispatcher.sweep()
-            _libc.malloc_trim(0)
+            gc.collect()  # the oldest generation is otherwise looked at after hours
+            if hasattr(_libc, "malloc_trim"):  # glibc
+                _libc.malloc_trim(0)
         except Exception:  # the worker, which calls this between events, must not end for its caches
             self.counters.failed += 1
             log.exception("caches could not be swept")
@@ -267,21 +320,33 @@ class Pipeline:
             self.on_passing_failure(event)
 
 
+@dataclass(frozen=True, slots=True)
+class _Supply:
+    """Where a worker's work comes from."""
+
+    events: queue.Queue[_Work]
+    scans: deque[ProcessScan]
+    decode: Callable[[bytes], ContainerEvent | None]
+
+
 class _Worker(threading.Thread):
     """Takes work until it is abandoned. ``busy_since`` is monotonic seconds, 0.0 when idle."""
 
     def __init__(
         self,
-        events: queue.Queue[_Work],
-        scans: deque[ProcessScan],
+        supply: _Supply,
+        records: Iterator[bytes],
         handle: Callable[[ContainerEvent | ProcessScan], None],
         failed: Callable[[ContainerEvent | ProcessScan], None],
         sweep: Callable[[], None],
     ) -> None:
         # A daemon: a thread that is stuck in the kernel must not hold up the exit.
         super().__init__(name="resolve", daemon=True)
-        self._events = events
-        self._scans = scans
+        self._events = supply.events
+        self._scans = supply.scans
+        self._decode = supply.decode
+        self.records = records
+        """The rest of a batch, which goes to the next worker when this one is given up."""
         self._events_in_a_row = 0
         self._handle = handle
         self._failed = failed
@@ -291,7 +356,7 @@ class _Worker(threading.Thread):
         self.busy_since = 0.0
         self.work: ContainerEvent | ProcessScan | None = None
 
-    def _next(self) -> ContainerEvent | ProcessScan | threading.Event | None:
+    def _next(self) -> _Work | ProcessScan:
         """Events first, since they hold up the ring; but a scan after every few of them."""
         if self._scans and (self._events.empty() or self._events_in_a_row >= EVENTS_PER_SCAN):
             with contextlib.suppress(IndexError):  # a worker that was given up took it
@@ -301,6 +366,7 @@ class _Worker(threading.Thread):
         return self._events.get(timeout=SWEEP_PERIOD)
 
     def run(self) -> None:
+        self._drain_records()
         while not self.abandoned:
             if time.monotonic() >= self._next_sweep:
                 self._next_sweep = time.monotonic() + SWEEP_PERIOD
@@ -314,14 +380,30 @@ class _Worker(threading.Thread):
             if isinstance(work, threading.Event):
                 work.set()
                 continue
-            self.work, self.busy_since = work, time.monotonic()
-            try:
-                self._handle(work)
-            except Exception:  # the edge of the loop: one event must not end the sensor
-                log.exception("an event of container %s could not be worked on", work.container.id)
-                self._failed(work)
-            finally:
-                self.work, self.busy_since = None, 0.0
+            if isinstance(work, bytes):
+                self.records = layout.split(work)
+                self._drain_records()
+            else:
+                self._do(work)
+
+    def _drain_records(self) -> None:
+        while not self.abandoned:
+            record = next(self.records, None)
+            if record is None:
+                return
+            work = self._decode(record)
+            if work is not None:
+                self._do(work)
+
+    def _do(self, work: ContainerEvent | ProcessScan) -> None:
+        self.work, self.busy_since = work, time.monotonic()
+        try:
+            self._handle(work)
+        except Exception:  # the edge of the loop: one event must not end the sensor
+            log.exception("an event of container %s could not be worked on", work.container.id)
+            self._failed(work)
+        finally:
+            self.work, self.busy_since = None, 0.0
 
 
 def _wall_clock(boot_time: int) -> float:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from sensor.model.events import EventKind, KernelEvent
+from sensor.node.capture import layout
 from sensor.node.capture.capture import Capture, CaptureSettings
 
 _UNSHARE = ("unshare", "--mount", "--propagation", "private")
@@ -53,7 +54,10 @@ class Observer:
     def __init__(self, settings: CaptureSettings | None = None) -> None:
         self._events: list[KernelEvent] = []
         self._reading = threading.Lock()  # one thread polls at a time
-        self.capture = Capture(settings or CaptureSettings(), self._events.append)
+        self.capture = Capture(settings or CaptureSettings(), self._receive)
+
+    def _receive(self, record: bytes) -> None:
+        self._events.append(layout.decode(record))
 
     def run(self, script: str, *, private: bool = True) -> Observed:
         """Run Python code, with :data:`_PREAMBLE` before it, in a mount namespace of its own."""

@@ -127,3 +127,22 @@ def test_names_that_are_no_text_survive() -> None:
 def test_a_record_of_another_layout_is_refused(broken: bytes) -> None:
     with pytest.raises(layout.MalformedRecord):
         layout.decode(broken)
+
+
+def test_a_batch_is_split_into_its_records() -> None:
+    records = [record(b"x\0" + b"n" * size + b"\0", cgroups=0, paths=1) for size in (1, 200, 3)]
+    assert list(layout.split(b"".join(records))) == records
+    assert list(layout.split(b"")) == []
+
+
+def test_a_record_that_is_not_as_long_as_it_says_is_not_whole() -> None:
+    whole = record(b"x\0a\0", cgroups=0, paths=1)
+    assert layout.is_whole(whole)
+    assert not any(map(layout.is_whole, (b"", whole[:10], whole[:-1], whole + b"\0")))
+
+
+def test_what_is_peeked_is_what_is_decoded() -> None:
+    event = layout.Event(kind=EventKind.EXEC, mount_namespace_id=2**40 + 7, names_size=4, path_count=1)
+    raw = bytes(event) + b"x\0a\0"
+    assert layout.peek_kind(raw) == layout.decode(raw).kind
+    assert layout.peek_mount_namespace_id(raw) == layout.decode(raw).mount_namespace_id

@@ -163,7 +163,7 @@ def test_the_numbers_of_an_event_move_with_it(node: Node) -> None:
         ("inventory", "packages"): 1,
     }
     assert after["held_roots"] == 1
-    assert after["backlog_events"] == 0
+    assert after["backlog_batches"] == 0
 
 
 def test_numbers_of_a_worker_that_was_given_up_still_count(node: Node) -> None:

@@ -20,6 +20,7 @@ from sensor.model.report import ContainerReport
 from sensor.model.report import Coverage as CoverageState
 from sensor.node import pipeline as pipeline_module
 from sensor.node.backfill.processes import ProcessTable
+from sensor.node.capture import layout
 from sensor.node.coverage import Coverage
 from sensor.node.identify.cgroup_tree import CgroupTree
 from sensor.node.identify.containers import ContainerRegistry
@@ -568,3 +569,69 @@ def test_stop_with_a_full_queue_frees_who_waits_to_put(
     gate.set()
     until(lambda: workers() == [])
     line.close()
+
+
+def as_record(path: str) -> bytes:
+    """The event of :func:`event` as the kernel's programs write it."""
+    like = event(path)
+    cgroups = [part.encode() for part in reversed(like.cgroup_path.strip("/").split("/"))]
+    parts = [part.encode() for part in reversed(path.strip("/").split("/"))]
+    names = b"".join(name + b"\0" for name in (like.executable_name.encode(), *cgroups, *parts))
+    header = layout.Event(
+        time=like.time,
+        start_boottime=like.start_boottime,
+        mount_namespace=like.mount_namespace,
+        mount_namespace_id=like.mount_namespace_id,
+        cgroup_id=like.cgroup_id,
+        pid=like.pid,
+        kind=like.kind,
+        names_size=len(names),
+        cgroup_count=len(cgroups),
+        path_count=len(parts),
+        comm=like.comm.encode(),
+    )
+    return bytes(header) + names
+
+
+def test_records_are_resolved_in_order_and_in_batches(line: Line) -> None:
+    for number in range(500):
+        line.pipeline.receive_record(as_record(f"/{number:03}.py"))
+    line.pipeline.flush()
+    assert line.pipeline.drain(SOON)
+    assert line.resolvers[0].asked == [f"/{number:03}.py" for number in range(500)]
+    assert line.pipeline.counters.received == 500
+    assert len(line.packages()) == 500
+
+
+def test_a_container_is_known_before_its_first_record_is_resolved(line: Line, gate: threading.Event) -> None:
+    line.resolvers[0].answer = blocked(gate)
+    line.pipeline.receive_record(as_record("/a.py"))
+    assert line.report().deployed
+    assert line.registry.held_roots == 1
+
+
+def test_the_rest_of_a_batch_goes_to_the_next_worker(
+    line: Line, monkeypatch: pytest.MonkeyPatch, gate: threading.Event
+) -> None:
+    monkeypatch.setattr(pipeline_module, "STUCK_AFTER", 0.0)
+    line.pipeline.receive_record(as_record("/first.py"))  # queued alone: its container is new
+    assert line.pipeline.drain(SOON)
+    line.resolvers[0].answer = blocked(gate)
+    for number in range(5):
+        line.pipeline.receive_record(as_record(f"/{number}.py"))
+    line.pipeline.flush()
+    until(lambda: line.pipeline.stuck_for > 0)
+    line.pipeline.replace_stuck_worker()
+    assert line.pipeline.drain(SOON)
+    assert line.resolvers[0].asked == ["/first.py", "/0.py"]
+    assert line.resolvers[1].asked == ["/1.py", "/2.py", "/3.py", "/4.py"]
+
+
+def test_a_record_that_is_cut_is_refused_before_it_joins_others(line: Line) -> None:
+    line.pipeline.receive_record(as_record("/a.py"))
+    with pytest.raises(layout.MalformedRecord):
+        line.pipeline.receive_record(as_record("/b.py")[:-1])
+    line.pipeline.receive_record(as_record("/c.py"))
+    line.pipeline.flush()
+    assert line.pipeline.drain(SOON)
+    assert line.packages() == ["/a.py", "/c.py"]

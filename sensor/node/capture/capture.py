@@ -31,11 +31,12 @@ class CaptureSettings:
 class Capture:
     """Loaded and attached programs.
 
-    ``handler`` is called from the thread that polls, once for each event but heartbeats. Closing
-    detaches everything; so does the end of the process, however it ends.
+    ``handler`` is called from the thread that polls, with each record (see ``layout.decode``) but
+    heartbeats; it should be quick, for the ring fills meanwhile. Closing detaches everything; so
+    does the end of the process, however it ends.
     """
 
-    def __init__(self, settings: CaptureSettings, handler: Callable[[KernelEvent], None]) -> None:
+    def __init__(self, settings: CaptureSettings, handler: Callable[[bytes], None]) -> None:
         host.require_host_pids()
         self._handler = handler
         self._library = libbpf.load()
@@ -128,11 +129,10 @@ class Capture:
         os.close(self._heartbeat)
 
     def _receive(self, record: bytes) -> None:
-        event = layout.decode(record)
-        if event.kind is EventKind.HEARTBEAT:
+        if layout.peek_kind(record) == EventKind.HEARTBEAT:
             self.last_echo = time.monotonic()
         else:
-            self._handler(event)
+            self._handler(record)
 
 
 def _bpf_folder() -> Path:
@@ -147,7 +147,7 @@ def probe(timeout: float = 10.0) -> str:
 
     Raises :class:`CaptureError` with the cure.
     """
-    capture = Capture(CaptureSettings(ring_bytes=1 << 20), lambda _event: None)
+    capture = Capture(CaptureSettings(ring_bytes=1 << 20), lambda _record: None)
     try:
         end = time.monotonic() + timeout
         while not capture.last_echo:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import struct
+from collections.abc import Iterator
 
 from sensor.model.events import EventFlag, EventKind, FileId, KernelEvent
 
@@ -87,6 +89,37 @@ class Event(ctypes.Structure):
 HEADER_SIZE = ctypes.sizeof(Event)
 _KEY_START = Event.key.offset
 _KEY_END = _KEY_START + ctypes.sizeof(SeenKey)
+
+
+_PEEK = struct.Struct("<Q")
+_KIND = struct.Struct("<I")
+
+
+def peek_kind(record: bytes) -> int:
+    """Return the kind of a record, an :class:`EventKind` if it is sound. Raises ``struct.error``."""
+    return int(_KIND.unpack_from(record, Event.kind.offset)[0])
+
+
+def peek_mount_namespace_id(record: bytes) -> int:
+    """Return whose record it is without decoding the rest. Raises ``struct.error``."""
+    return int(_PEEK.unpack_from(record, Event.mount_namespace_id.offset)[0])
+
+
+def split(batch: bytes) -> Iterator[bytes]:
+    """Yield the records of a batch, which are sound records put end to end, each as bytes of its own."""
+    start = 0
+    while start < len(batch):
+        (names_size,) = _KIND.unpack_from(batch, start + Event.names_size.offset)
+        end = start + HEADER_SIZE + names_size
+        yield batch[start:end]
+        start = end
+
+
+def is_whole(record: bytes) -> bool:
+    """Whether a record is as long as it says."""
+    if len(record) < HEADER_SIZE:
+        return False
+    return len(record) == HEADER_SIZE + int(_KIND.unpack_from(record, Event.names_size.offset)[0])
 
 
 class MalformedRecord(Exception):

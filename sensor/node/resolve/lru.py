@@ -48,6 +48,7 @@ class LruCache(Generic[K, V]):
         """Drop what was not used since the last sweep."""
         for key in self._unused:
             self._entries.pop(key, None)
+        self._entries = OrderedDict(self._entries)  # a table does not shrink by itself
         self._unused = set(self._entries)
 
     def discard(self, key: K) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from weakref import WeakKeyDictionary
 
 from sensor.model.package import Skipped
+from sensor.node.resolve.lru import LruCache
 from sensor.node.resolve.python_distribution import Distribution
 from sensor.node.resolve.python_site import Site, read_site
 from sensor.node.rootfs import RootFilesystem, Unreadable
@@ -26,7 +28,10 @@ _SITES = 4096
 _WEIGHT = 200_000
 _PATH_LENGTH = 1024
 
+_EMPTY_FOLDERS = 16_384
+
 _Key = tuple[str, tuple[int, int, int, int]]
+_NO_SITE = Site("")
 
 
 class SiteCache:
@@ -71,6 +76,7 @@ class SiteCache:
         """Drop what was not used since the last sweep."""
         for key in self._unused & self._sites.keys():
             self.weight -= self._sites.pop(key).site.weight
+        self._sites = OrderedDict(self._sites)  # a table does not shrink by itself
         self._unused = set(self._sites)
 
 
@@ -97,6 +103,8 @@ class Folders:
 
     def __init__(self) -> None:
         self.sites = SiteCache()
+        # Folders that are no site directory, most of all, by a digest: an entry takes 150 bytes so.
+        self.empty: LruCache[bytes, bool] = LruCache(_EMPTY_FOLDERS)
         self.resets = 0
         """How often a container had more folders than are remembered, and all were forgotten."""
         self._roots: WeakKeyDictionary[RootFilesystem, _Root] = WeakKeyDictionary()
@@ -119,6 +127,7 @@ class Folders:
     def sweep(self) -> None:
         """Drop what was not used since the last sweep, and what was only believed for a while."""
         self.sites.sweep()
+        self.empty.sweep()
         now = time.monotonic()
         for state in self._roots.values():
             state.folders = {folder: known for folder, known in state.folders.items() if now < known.until}
@@ -148,6 +157,8 @@ class Folders:
         try:
             status = root.stat(folder)
             key = (folder, status.identity)
+            if self.empty.get(_digest(key)):
+                return _Known(_NO_SITE, now + BELIEVED_SECONDS)
             site = self.sites.get(key, now)
             if site is None:
                 site = self._read(root, key, status.mtime_ns)
@@ -166,5 +177,12 @@ class Folders:
         end = time.monotonic()
         is_young = 0 <= time.time() - mtime_ns / 1e9 < YOUNG_SECONDS
         until = end + max(REREAD_SECONDS, COST_FACTOR * (end - start)) if is_young else float("inf")
+        if not is_young and not site.distributions:
+            self.empty.put(_digest(key), True)
+            return _NO_SITE
         self.sites.put(key, site, until)
         return site
+
+
+def _digest(key: _Key) -> bytes:
+    return blake2b(repr(key).encode("utf-8", "surrogatepass"), digest_size=16).digest()
