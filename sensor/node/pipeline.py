@@ -31,6 +31,7 @@ from sensor.node.natives import Natives
 from sensor.node.resolve.dispatch import Dispatcher
 from sensor.node.rootfs import RootFilesystem
 from sensor.node.scan import ProcessScan, scan
+from sensor.node.worker import Supply, Work, Worker
 
 log = logging.getLogger(__name__)
 
@@ -46,15 +47,9 @@ STUCK_AFTER = 20.0
 MAX_ABANDONED = 4
 """Workers that hang at the same time. With one more the sensor is not ready."""
 MAX_SCANS = 20_000
-EVENTS_PER_SCAN = 200
-SWEEP_PERIOD = 20.0
-"""Seconds. What caches hold is gone after at most two of them without use."""
 
 # The file may be readable at its next open: let the kernel report it once more.
 _PASSING = frozenset({SkipReason.VANISHED, SkipReason.TOO_SLOW, SkipReason.IO_ERROR})
-
-# An event of threading is set when it is reached: everything queued before it is done. None ends a worker.
-_Work = bytes | ContainerEvent | threading.Event | None
 
 
 @dataclass(slots=True)
@@ -84,7 +79,7 @@ class Pipeline:
         self._make_dispatcher = dispatcher
         self._coverage = coverage
         self._natives = natives
-        self._queue: queue.Queue[_Work] = queue.Queue(QUEUE_EVENTS)
+        self._queue: queue.Queue[Work] = queue.Queue(QUEUE_EVENTS)
         self._scans: deque[ProcessScan] = deque()
         self._stopping = threading.Event()
         self._replacing = threading.Lock()  # the ring's thread and upkeep may both find a worker stuck
@@ -100,7 +95,7 @@ class Pipeline:
         self._met: set[int] = set()
         """Mount namespaces whose root is held, by the number that is never used again."""
         self.dispatchers: list[Dispatcher] = []
-        self._abandoned: list[_Worker] = []
+        self._abandoned: list[Worker] = []
         self._worker = self._start_worker()
 
     @property
@@ -237,11 +232,11 @@ class Pipeline:
             self._queue.put_nowait(None)
         self._worker.join(timeout)
 
-    def _start_worker(self, records: Iterator[bytes] | None = None) -> _Worker:
+    def _start_worker(self, records: Iterator[bytes] | None = None) -> Worker:
         dispatcher = self._make_dispatcher()
         self.dispatchers.append(dispatcher)
-        worker = _Worker(
-            _Supply(self._queue, self._scans, self._decoded),
+        worker = Worker(
+            Supply(self._queue, self._scans, self._decoded),
             iter(()) if records is None else records,
             lambda work: self._work(work, dispatcher, worker),
             self._failed,
@@ -250,13 +245,13 @@ class Pipeline:
         worker.start()
         return worker
 
-    def _work(self, work: ContainerEvent | ProcessScan, dispatcher: Dispatcher, worker: _Worker) -> None:
+    def _work(self, work: ContainerEvent | ProcessScan, dispatcher: Dispatcher, worker: Worker) -> None:
         if isinstance(work, ProcessScan):
             self._scan(work, dispatcher, worker)
         else:
             self._resolve(work.event, work.container, dispatcher)
 
-    def _scan(self, work: ProcessScan, dispatcher: Dispatcher, worker: _Worker) -> None:
+    def _scan(self, work: ProcessScan, dispatcher: Dispatcher, worker: Worker) -> None:
         def resolve(event: KernelEvent) -> None:
             worker.busy_since = time.monotonic()  # many files take long; stuck is who stays at one
             self._resolve(event, work.container, dispatcher)
@@ -318,92 +313,6 @@ class Pipeline:
         # The events of a scan have no key: the kernel never sent them.
         if skipped.reason in _PASSING and event.kind is EventKind.OPEN and event.seen_key:
             self.on_passing_failure(event)
-
-
-@dataclass(frozen=True, slots=True)
-class _Supply:
-    """Where a worker's work comes from."""
-
-    events: queue.Queue[_Work]
-    scans: deque[ProcessScan]
-    decode: Callable[[bytes], ContainerEvent | None]
-
-
-class _Worker(threading.Thread):
-    """Takes work until it is abandoned. ``busy_since`` is monotonic seconds, 0.0 when idle."""
-
-    def __init__(
-        self,
-        supply: _Supply,
-        records: Iterator[bytes],
-        handle: Callable[[ContainerEvent | ProcessScan], None],
-        failed: Callable[[ContainerEvent | ProcessScan], None],
-        sweep: Callable[[], None],
-    ) -> None:
-        # A daemon: a thread that is stuck in the kernel must not hold up the exit.
-        super().__init__(name="resolve", daemon=True)
-        self._events = supply.events
-        self._scans = supply.scans
-        self._decode = supply.decode
-        self.records = records
-        """The rest of a batch, which goes to the next worker when this one is given up."""
-        self._events_in_a_row = 0
-        self._handle = handle
-        self._failed = failed
-        self._sweep = sweep
-        self._next_sweep = time.monotonic() + SWEEP_PERIOD
-        self.abandoned = False
-        self.busy_since = 0.0
-        self.work: ContainerEvent | ProcessScan | None = None
-
-    def _next(self) -> _Work | ProcessScan:
-        """Events first, since they hold up the ring; but a scan after every few of them."""
-        if self._scans and (self._events.empty() or self._events_in_a_row >= EVENTS_PER_SCAN):
-            with contextlib.suppress(IndexError):  # a worker that was given up took it
-                self._events_in_a_row = 0
-                return self._scans.popleft()
-        self._events_in_a_row += 1
-        return self._events.get(timeout=SWEEP_PERIOD)
-
-    def run(self) -> None:
-        self._drain_records()
-        while not self.abandoned:
-            if time.monotonic() >= self._next_sweep:
-                self._next_sweep = time.monotonic() + SWEEP_PERIOD
-                self._sweep()
-            try:
-                work = self._next()
-            except queue.Empty:
-                continue
-            if work is None:
-                return
-            if isinstance(work, threading.Event):
-                work.set()
-                continue
-            if isinstance(work, bytes):
-                self.records = layout.split(work)
-                self._drain_records()
-            else:
-                self._do(work)
-
-    def _drain_records(self) -> None:
-        while not self.abandoned:
-            record = next(self.records, None)
-            if record is None:
-                return
-            work = self._decode(record)
-            if work is not None:
-                self._do(work)
-
-    def _do(self, work: ContainerEvent | ProcessScan) -> None:
-        self.work, self.busy_since = work, time.monotonic()
-        try:
-            self._handle(work)
-        except Exception:  # the edge of the loop: one event must not end the sensor
-            log.exception("an event of container %s could not be worked on", work.container.id)
-            self._failed(work)
-        finally:
-            self.work, self.busy_since = None, 0.0
 
 
 def _wall_clock(boot_time: int) -> float:

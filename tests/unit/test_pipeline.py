@@ -19,6 +19,7 @@ from sensor.model.package import Ecosystem, Evidence, Skipped, SkipReason
 from sensor.model.report import ContainerReport
 from sensor.model.report import Coverage as CoverageState
 from sensor.node import pipeline as pipeline_module
+from sensor.node import worker as worker_module
 from sensor.node.backfill.processes import ProcessTable
 from sensor.node.capture import layout
 from sensor.node.coverage import Coverage
@@ -488,7 +489,7 @@ def test_native_modules_are_graded_later(line: Line) -> None:
 def test_caches_are_swept_by_an_idle_worker_and_by_a_busy_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gate: threading.Event
 ) -> None:
-    monkeypatch.setattr(pipeline_module, "SWEEP_PERIOD", 0.01)
+    monkeypatch.setattr(worker_module, "SWEEP_PERIOD", 0.01)
     line = Line(tmp_path)
     resolver = line.resolvers[0]
     until(lambda: resolver.sweeps >= 2)
@@ -512,7 +513,7 @@ def test_caches_that_cannot_be_swept_do_not_end_the_worker(
     def defect(_dispatcher: Dispatcher) -> None:
         raise RuntimeError("defect")
 
-    monkeypatch.setattr(pipeline_module, "SWEEP_PERIOD", 0.01)
+    monkeypatch.setattr(worker_module, "SWEEP_PERIOD", 0.01)
     monkeypatch.setattr(Dispatcher, "sweep", defect)
     line = Line(tmp_path)
     until(lambda: line.pipeline.counters.failed >= 2)
