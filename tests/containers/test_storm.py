@@ -27,6 +27,7 @@ MODULES, SINGLES = 24, 1
 FILES = 50_000
 WITHIN = 10.0
 MEMORY = 1.10
+AGENT_KIB = 64 << 10
 SECONDS_HELD = 60  # roots of ended containers, and their states
 SPREAD = 8.5
 PROGRAM = """
@@ -111,35 +112,30 @@ def _await_report(sensor: Sensor, number: int, container: Container) -> None:
     sensor.wait_for(container.id, lambda report: report["coverage"] == "complete", timeout=30)
 
 
-def _warm_up(ground: Ground, sensor: Sensor) -> int:
-    """One of the containers, once: the bar is for a sensor in service, whose code ran before.
-
-    Returns the resident memory of the fresh agent, in KiB.
-    """
-    fresh = sensor.resident_kib()
-    with storm_container(ground, 0, 0) as container:
-        (container.root / "app" / "begin").touch()
-        _await_report(sensor, 0, container)
-    return fresh
+def test_sudden_storm_is_reported_whole(ground: Ground, sensor: Sensor) -> None:
+    """As fast as the machine can. What the ring could not take is counted, and found in the processes."""
+    storm = raise_storm(ground, sensor, 0)
+    print(storm)
+    assert storm.files == FILES
+    assert storm.events + storm.lost >= FILES
+    assert storm.during <= AGENT_KIB
 
 
-def test_spread_storm_loses_nothing(ground: Ground, sensor: Sensor) -> None:
-    fresh = _warm_up(ground, sensor)
+def test_spread_storm_loses_nothing_and_leaves_nothing(ground: Ground, sensor: Sensor) -> None:
+    """The memory bar is for a sensor in service: the storm before has brought its heap to its size."""
+    fresh = Sensor()
+    with fresh:
+        resident = fresh.resident_kib()
+    _settled(sensor, MEMORY * resident)
     storm = raise_storm(ground, sensor, SPREAD)
     after = _settled(sensor, MEMORY * storm.before)
-    print(f"{storm}, {after} KiB after; {fresh} KiB when fresh")
+    print(f"{storm}, {after} KiB after; a fresh agent has {resident} KiB")
     assert storm.files == FILES
     assert storm.seconds <= WITHIN, "the load itself was too slow on this machine: nothing is shown"
     assert storm.events >= FILES
     assert storm.lost == 0
     assert after <= MEMORY * storm.before
-
-
-def test_sudden_storm_counts_what_is_lost_and_finds_it_again(ground: Ground, sensor: Sensor) -> None:
-    storm = raise_storm(ground, sensor, 0)
-    print(storm)
-    assert storm.files == FILES
-    assert storm.events + storm.lost >= FILES
+    assert after <= AGENT_KIB
 
 
 def _span(container: Container, timeout: float = 60) -> tuple[float, float, int]:

@@ -132,13 +132,14 @@ def test_scan_is_exact_while_the_process_keeps_importing(python: str, start: Sta
     for number in range(count):
         (tmp_path / f"m{number}.py").write_text("a = 1\n")
     code = f"""
-import sys, os, importlib
+import sys, os, importlib, time
 sys.path.insert(0, {str(tmp_path)!r}); sys.dont_write_bytecode = True
 progress = os.open({str(tmp_path / "progress")!r}, os.O_RDWR | os.O_CREAT)
 os.pwrite(progress, b"0000", 0); print(flush=True)
 for number in range({count}):
     importlib.import_module("m%d" % number)
     os.pwrite(progress, b"%04d" % (number + 1), 0)
+    if number % 10 == 0: time.sleep(0.005)  # at least 1.5 s, several scans on any machine
 sys.stdin.read()
 """
     process = start(python, code=code)
