@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 _libc = ctypes.CDLL(None)
 
-QUEUE_EVENTS = 128
+QUEUE_BATCHES = 128
 """Batches of records, 64 KiB each: they take what the worker cannot keep up with, about 28,000 events,
 and the ring 33,000 more. As blocks of their own, so that a burst leaves no holes in the heap."""
 BATCH_BYTES = 64 << 10
@@ -79,7 +79,7 @@ class Pipeline:
         self._make_dispatcher = dispatcher
         self._coverage = coverage
         self._natives = natives
-        self._queue: queue.Queue[Work] = queue.Queue(QUEUE_EVENTS)
+        self._queue: queue.Queue[Work] = queue.Queue(QUEUE_BATCHES)
         self._scans: deque[ProcessScan] = deque()
         self._stopping = threading.Event()
         self._replacing = threading.Lock()  # the ring's thread and upkeep may both find a worker stuck
@@ -134,7 +134,7 @@ class Pipeline:
         """Queue the records taken so far; to be called when the ring is empty."""
         if self._batch:
             batch, self._batch, self._batch_size = b"".join(self._batch), [], 0
-            self._put(batch)
+            self.put(batch)
 
     def receive(self, event: KernelEvent) -> None:
         """Take an event whose container may be new: its root is opened now. Waits while the queue is full."""
@@ -175,12 +175,8 @@ class Pipeline:
         container = self.admit(event)
         return None if container is None else ContainerEvent(event, container)
 
-    def put(self, work: ContainerEvent) -> None:
-        """Queue an event; see :meth:`receive`."""
-        self._put(work)
-
-    def _put(self, work: bytes | ContainerEvent) -> None:
-        """Waits while the queue is full, gives up only when the pipeline stops."""
+    def put(self, work: bytes | ContainerEvent) -> None:
+        """Queue a batch or an event; waits while the queue is full, gives up only when the pipeline stops."""
         while not self._stopping.is_set():
             try:
                 self._queue.put(work, timeout=0.5)

@@ -226,7 +226,7 @@ def test_drain_gives_up_after_its_time(line: Line, gate: threading.Event) -> Non
 def test_drain_gives_up_when_there_is_no_room_even_to_ask(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gate: threading.Event
 ) -> None:
-    monkeypatch.setattr(pipeline_module, "QUEUE_EVENTS", 1)
+    monkeypatch.setattr(pipeline_module, "QUEUE_BATCHES", 1)
     line = Line(tmp_path)
     line.resolvers[0].answer = blocked(gate)
     line.pipeline.receive(event())
@@ -241,7 +241,7 @@ def test_drain_gives_up_when_there_is_no_room_even_to_ask(
 def test_a_full_queue_holds_the_ring_up_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gate: threading.Event
 ) -> None:
-    monkeypatch.setattr(pipeline_module, "QUEUE_EVENTS", 2)
+    monkeypatch.setattr(pipeline_module, "QUEUE_BATCHES", 2)
     line = Line(tmp_path)
     line.resolvers[0].answer = blocked(gate)
     ring = ring_thread(line, 7)
@@ -283,7 +283,7 @@ def test_a_worker_that_hangs_is_replaced_and_its_container_marked(
 def test_a_full_queue_gives_up_a_worker_that_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gate: threading.Event
 ) -> None:
-    monkeypatch.setattr(pipeline_module, "QUEUE_EVENTS", 1)
+    monkeypatch.setattr(pipeline_module, "QUEUE_BATCHES", 1)
     monkeypatch.setattr(pipeline_module, "STUCK_AFTER", 0.2)
     line = Line(tmp_path)
     line.resolvers[0].answer = blocked(gate)
@@ -556,7 +556,7 @@ def test_stop_with_a_full_queue_frees_who_waits_to_put(
         def full(self) -> bool:
             return False  # the ring's thread took the last room just after this was asked
 
-    monkeypatch.setattr(pipeline_module, "QUEUE_EVENTS", 1)
+    monkeypatch.setattr(pipeline_module, "QUEUE_BATCHES", 1)
     monkeypatch.setattr(
         pipeline_module, "queue", SimpleNamespace(Queue=AlmostFull, Full=queue.Full, Empty=queue.Empty)
     )
