@@ -25,7 +25,7 @@ lint: setup  ## ruff, mypy, import contracts, licence and registry checks
 bench: setup  ## as root: what the sensor costs, against opensnoop and bpftrace; writes build/bench.json
 	@$(BIN)/python -m tests.bench
 
-lock: setup  ## pin the newest dependencies with their hashes
+lock:  ## pin the newest dependencies with their hashes
 	@scripts/lock
 
 clean:  ## remove everything that was built, .venv included

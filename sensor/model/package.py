@@ -66,6 +66,8 @@ class SkipReason(enum.StrEnum):
     # Not a loss: the file proves no package.
     NOT_A_PACKAGE = "not_a_package"  # standard library, the application's own code
     FOREIGN_OPENER = "foreign_opener"  # opened by something that is not the ecosystem's runtime
+    # Not a loss yet: only the process itself can tell, and sensor.node.introspect asks it.
+    ASK_PROCESS = "ask_process"
     # The file system of the container did not let us.
     VANISHED = "vanished"
     NOT_REGULAR = "not_regular"
@@ -78,13 +80,14 @@ class SkipReason(enum.StrEnum):
     # The content did not let us.
     MALFORMED = "malformed"
     ARCHIVE_BOUNDS = "archive_bounds"
+    OBFUSCATED = "obfuscated"  # the names in it are not those of packages (garble)
     # The event did not let us.
     PATH_TRUNCATED = "path_truncated"
 
     @property
     def loses_facts(self) -> bool:
         """True when a loaded package may be missing because of it: coverage turns partial."""
-        return self not in (SkipReason.NOT_A_PACKAGE, SkipReason.FOREIGN_OPENER)
+        return self not in (SkipReason.NOT_A_PACKAGE, SkipReason.FOREIGN_OPENER, SkipReason.ASK_PROCESS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,9 @@ from sensor.node.natives import Natives
 from sensor.node.pipeline import Pipeline
 from sensor.node.reporter import Reporter
 from sensor.node.resolve.dispatch import Dispatcher
-from sensor.node.resolve.node import NodeResolver
+from sensor.node.resolve.node.resolver import NodeResolver
 from sensor.node.resolve.openers import Openers
-from sensor.node.resolve.python import PythonResolver
+from sensor.node.resolve.python.resolver import PythonResolver
 from sensor.node.upkeep import STAGES, Rooms, Upkeep
 from sensor.telemetry.health import Health
 from sensor.telemetry.metrics import Telemetry

@@ -16,11 +16,11 @@ from pathlib import Path
 from tests.ground.mounts import mounts_below, unmount
 from tests.ground.problem import GroundError, run
 
-SIZE = 8 << 30
+SIZE = 32 << 30
 """Bytes; sparse, so it takes what is written."""
 KEPT = 14 * 86_400.0
 """Seconds after its last use for which a layer is kept."""
-_INODES = 600_000
+_INODES = 2_000_000
 _SYSTEM = {"bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "run", "sbin", "sys", "usr", "var"}
 _EMPTY = {"root", "run", "tmp", "var/tmp"}
 

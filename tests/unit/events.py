@@ -57,6 +57,7 @@ class Scripted:
         self.asked: list[str] = []
         self.answer: Callable[[RootFilesystem, str], Resolution] = lambda _root, path: (use(path),)
         self._claims = claims
+        self.opener_matters = True
         self.sweeps = 0
 
     def claims(self, path: str) -> bool:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from sensor.model.package import Ecosystem, Evidence, Package, Skipped, SkipReason
-from sensor.node.resolve.node import MANIFEST_LIMIT, NodeResolver
-from sensor.node.resolve.node_archive import BadArchive, read_manifest
+from sensor.node.resolve.node.archive import BadArchive, read_manifest
+from sensor.node.resolve.node.resolver import MANIFEST_LIMIT, NodeResolver
 from sensor.node.rootfs import RootFilesystem
 
 LODASH = {"name": "lodash", "version": "4.17.21"}
@@ -312,8 +312,8 @@ def test_containers_of_one_image_share_manifests_and_nothing_else(
 
 
 def test_caches_are_bounded(container: Container, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sensor.node.resolve.node._FOLDERS", 10)
-    monkeypatch.setattr("sensor.node.resolve.node._MANIFESTS", 10)
+    monkeypatch.setattr("sensor.node.resolve.node.resolver._FOLDERS", 10)
+    monkeypatch.setattr("sensor.node.resolve.node.resolver._MANIFESTS", 10)
     container.resolver = NodeResolver()
     for number in range(30):
         container.write(

@@ -16,14 +16,15 @@ from types import SimpleNamespace
 import pytest
 
 from sensor.model.package import Ecosystem, Evidence, PackageUse, Skipped, SkipReason
-from sensor.node.resolve import python_archive, python_folders, python_record, python_site
 from sensor.node.resolve.interface import Resolver
-from sensor.node.resolve.python import PythonResolver
-from sensor.node.resolve.python_distribution import Distribution
-from sensor.node.resolve.python_folders import SiteCache
-from sensor.node.resolve.python_identity import pypi_package, read_package, snyk_version
-from sensor.node.resolve.python_record import source_path
-from sensor.node.resolve.python_site import Site
+from sensor.node.resolve.python import archive, folders, record
+from sensor.node.resolve.python import site as site_index
+from sensor.node.resolve.python.distribution import Distribution
+from sensor.node.resolve.python.folders import SiteCache
+from sensor.node.resolve.python.identity import pypi_package, read_package, snyk_version
+from sensor.node.resolve.python.record import source_path
+from sensor.node.resolve.python.resolver import PythonResolver
+from sensor.node.resolve.python.site import Site
 from sensor.node.rootfs import RootFilesystem, Unreadable
 
 SITE = "/usr/lib/python3.11/site-packages"
@@ -535,11 +536,11 @@ def test_wheel_that_pip_unpacks_is_not_loaded(container: Container) -> None:
 def test_archive_bounds(container: Container, monkeypatch: pytest.MonkeyPatch) -> None:
     many = container.write("/many.zip", _zip(*((f"{number}", "") for number in range(30))))
     bomb = container.write("/bomb-1.whl", _zip(("b-1.dist-info/METADATA", "x" * (50 << 20))))
-    monkeypatch.setattr(python_archive, "ENTRIES", 29)
+    monkeypatch.setattr(archive, "ENTRIES", 29)
     assert container.ask(many) is SkipReason.ARCHIVE_BOUNDS
     assert container.ask(bomb) is SkipReason.MALFORMED  # 1 MiB of it was expanded: no name in there
-    monkeypatch.setattr(python_archive, "ENTRIES", 20_000)
-    monkeypatch.setattr(python_archive, "SECONDS", -1)
+    monkeypatch.setattr(archive, "ENTRIES", 20_000)
+    monkeypatch.setattr(archive, "SECONDS", -1)
     slow = container.write("/slow.whl", _zip(("b-1.dist-info/METADATA", metadata("b", "1"))))
     assert container.ask(slow) is SkipReason.TOO_SLOW
     monkeypatch.undo()
@@ -598,7 +599,7 @@ def test_metadata_is_no_regular_file(container: Container) -> None:
 def test_lists_too_large_to_read(container: Container) -> None:
     info = container.install("big", "1", "big/__init__.py", "other_name/__init__.py")
     container.install("six", "1", "six.py")
-    os.truncate(container.folder / info[1:] / "RECORD", python_record.RECORD_BYTES + 1)
+    os.truncate(container.folder / info[1:] / "RECORD", record.RECORD_BYTES + 1)
     container.write(f"{info}/top_level.txt", "big")
     assert container.ask(f"{SITE}/six.py") == {"six@1"}
     assert container.ask(f"{SITE}/big/__init__.py") == {"big@1"}  # by top_level.txt
@@ -608,7 +609,7 @@ def test_lists_too_large_to_read(container: Container) -> None:
 
 def test_sparse_list_of_one_endless_line(container: Container) -> None:
     info = container.install("big", "1")
-    os.truncate(container.folder / info[1:] / "RECORD", python_record.RECORD_BYTES)
+    os.truncate(container.folder / info[1:] / "RECORD", record.RECORD_BYTES)
     start = time.monotonic()
     assert container.ask(f"{SITE}/x/__init__.py") is SkipReason.MALFORMED
     assert time.monotonic() - start < 1
@@ -631,7 +632,7 @@ def test_bounds_of_a_site_directory(
     for name in ("a", "b", "c"):
         files = (f"{name}/{number}/x.py" for number in range(10))
         container.install(name, "1", f"{name}.py", f"shared/{name}.py", *files)
-    monkeypatch.setattr(python_site, limit, 2 if limit != "BUILD_SECONDS" else -1)
+    monkeypatch.setattr(site_index, limit, 2 if limit != "BUILD_SECONDS" else -1)
     assert container.ask(f"{SITE}/a/1/x.py") is reason
 
 
@@ -653,7 +654,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Time of the folder cache, moved by hand."""
     fake = SimpleNamespace(now=1000.0, time=time.time)
     fake.monotonic = lambda: fake.now
-    monkeypatch.setattr(python_folders, "time", fake)
+    monkeypatch.setattr(folders, "time", fake)
     return fake
 
 
@@ -664,7 +665,7 @@ def test_install_while_running_is_seen(container: Container, clock: SimpleNamesp
     container.install("flask", "3", "flask/__init__.py")
     container.age(seconds=1800)
     assert container.ask(f"{SITE}/flask/__init__.py") is NONE  # believed for a second
-    clock.now += python_folders.BELIEVED_SECONDS
+    clock.now += folders.BELIEVED_SECONDS
     assert container.ask(f"{SITE}/flask/__init__.py") == {"flask@3"}
 
 
@@ -675,9 +676,9 @@ def test_list_written_after_the_folder_was_read(container: Container, clock: Sim
     (info / "RECORD").unlink()
     assert container.ask(f"{SITE}/other/__init__.py") is NONE
     (info / "RECORD").write_bytes(record)
-    clock.now += python_folders.BELIEVED_SECONDS
+    clock.now += folders.BELIEVED_SECONDS
     assert container.ask(f"{SITE}/other/__init__.py") is NONE
-    clock.now += python_folders.REREAD_SECONDS
+    clock.now += folders.REREAD_SECONDS
     assert container.ask(f"{SITE}/other/__init__.py") == {"flask@3"}
 
 
@@ -714,7 +715,7 @@ def test_nothing_is_kept_of_a_container_that_is_gone(container: Container) -> No
 
 
 def test_folders_of_a_container_are_bounded(container: Container, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(python_folders, "_FOLDERS_OF_ROOT", 4)
+    monkeypatch.setattr(folders, "_FOLDERS_OF_ROOT", 4)
     for number in range(6):
         container.install("six", "1", "six.py", site=f"/apps/{number}")
         assert container.ask(f"/apps/{number}/six.py") == {"six@1"}

@@ -22,6 +22,15 @@ class Resolver(Protocol):
     @property
     def ecosystem(self) -> Ecosystem: ...
 
+    @property
+    def opener_matters(self) -> bool:
+        """Whether an open counts only when the opener hosts this ecosystem's runtime.
+
+        Where it does not (a Go library in a program of any language), the uses are graded
+        ``mapped`` and count once the process has the file mapped.
+        """
+        ...
+
     def claims(self, path: str) -> bool:
         """Whether a file of this name could be evidence here. Pure, no I/O, well under 1 us."""
         ...
@@ -30,7 +39,9 @@ class Resolver(Protocol):
         """Return the packages that loading ``path`` proves.
 
         ``path`` is absolute in ``root`` and claimed. The opener is already known to be this
-        ecosystem's runtime. Never raises for anything a container may contain.
+        ecosystem's runtime, if that matters. Never raises for anything a container may contain.
+        ``ASK_PROCESS``, like any ``bundled`` use, has the process itself asked: see
+        :mod:`sensor.node.introspect`.
         """
         ...
 
@@ -39,4 +50,22 @@ class Resolver(Protocol):
 
         Called every half minute or so, from the thread that resolves.
         """
+        ...
+
+
+class ProgramResolver(Protocol):
+    """Maps a program that was executed to the packages inside it: Go, single-file .NET.
+
+    As :class:`Resolver` in all else; there is no opener, running it is the evidence.
+    """
+
+    @property
+    def ecosystem(self) -> Ecosystem: ...
+
+    def resolve_program(self, root: RootFilesystem, path: str) -> Resolution:
+        """Return the packages that executing ``path`` proves; ``NOT_A_PACKAGE`` for any other ELF."""
+        ...
+
+    def sweep(self) -> None:
+        """As :meth:`Resolver.sweep`."""
         ...

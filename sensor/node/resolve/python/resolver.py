@@ -1,7 +1,7 @@
 """Python: an opened file -> the distribution that installed it.
 
 The rule: the folder on sys.path that the file is below, its distributions, and what they say of
-their files (``python_site``). A venv's own copy wins and vendored code belongs to its host, because
+their files (``site``). A venv's own copy wins and vendored code belongs to its host, because
 both follow from where the file is. The kernel may report only one file of a package's folder: all
 files below a folder that is not shared have the owner of the folder.
 """
@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from sensor.model.package import Ecosystem, Evidence, Package, PackageUse, Skipped, SkipReason
 from sensor.node.resolve.interface import Resolution
 from sensor.node.resolve.lru import LruCache
-from sensor.node.resolve.python_archive import Bundled, read_archive
-from sensor.node.resolve.python_distribution import Distribution
-from sensor.node.resolve.python_folders import Folders
-from sensor.node.resolve.python_site import Site
+from sensor.node.resolve.python.archive import Bundled, read_archive
+from sensor.node.resolve.python.distribution import Distribution
+from sensor.node.resolve.python.folders import Folders
+from sensor.node.resolve.python.site import Site
 from sensor.node.rootfs import RootFilesystem, Unreadable
 
 _MODULES = (".py", ".pyc", ".so")
@@ -47,6 +47,10 @@ class PythonResolver:
     @property
     def ecosystem(self) -> Ecosystem:
         return Ecosystem.PYPI
+
+    @property
+    def opener_matters(self) -> bool:
+        return True
 
     def claims(self, path: str) -> bool:
         name = path.lower()

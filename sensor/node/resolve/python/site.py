@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sensor.model.package import Skipped, SkipReason
-from sensor.node.resolve.python_conda import conda_distributions
-from sensor.node.resolve.python_distribution import Distribution, find_distributions
-from sensor.node.resolve.python_identity import normalise
-from sensor.node.resolve.python_ownership import Ownership, OwnershipBuilder
-from sensor.node.resolve.python_record import Budget
+from sensor.node.resolve.python.conda import conda_distributions
+from sensor.node.resolve.python.distribution import Distribution, find_distributions
+from sensor.node.resolve.python.identity import normalise
+from sensor.node.resolve.python.ownership import Ownership, OwnershipBuilder
+from sensor.node.resolve.python.record import Budget
 from sensor.node.rootfs import Entry, RootFilesystem, Unreadable
 
 ENTRIES = 32_768

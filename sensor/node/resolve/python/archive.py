@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from sensor.model.package import Evidence, Package, SkipReason
-from sensor.node.resolve.python_identity import read_package
+from sensor.node.resolve.python.identity import read_package
 from sensor.node.rootfs import RootFilesystem, Unreadable
 
 ENTRIES = 20_000

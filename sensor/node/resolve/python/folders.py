@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 
 from sensor.model.package import Skipped
 from sensor.node.resolve.lru import LruCache
-from sensor.node.resolve.python_distribution import Distribution
-from sensor.node.resolve.python_site import Site, read_site
+from sensor.node.resolve.python.distribution import Distribution
+from sensor.node.resolve.python.site import Site, read_site
 from sensor.node.rootfs import RootFilesystem, Unreadable
 
 BELIEVED_SECONDS = 1.0

@@ -59,7 +59,7 @@ def is_yarn_archive(path: str) -> bool:
 def install_folder(path: str) -> InstallFolder | None:
     """Return the innermost install folder that holds ``path``, or None for an application's own file.
 
-    A file directly in ``node_modules`` belongs to no package either.
+    A file directly in ``modules`` belongs to no package either.
     """
     start = path.rfind(_MODULES)
     if start >= 0:

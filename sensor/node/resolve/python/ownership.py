@@ -6,7 +6,7 @@ several share (namespace packages, the site directory itself) are subfolders and
 
 from __future__ import annotations
 
-from sensor.node.resolve.python_record import source_path
+from sensor.node.resolve.python.record import source_path
 
 Owners = tuple[int, ...]
 """Numbers of distributions; several when each of them lists the file."""

@@ -22,9 +22,9 @@ from weakref import WeakKeyDictionary
 from sensor.model.package import Ecosystem, Evidence, Package, PackageUse, Skipped, SkipReason
 from sensor.node.resolve.interface import Resolution
 from sensor.node.resolve.lru import LruCache
-from sensor.node.resolve.node_archive import BadArchive, read_manifest
-from sensor.node.resolve.node_manifest import NAMELESS, Manifest, is_name, npm_package, parse_manifest
-from sensor.node.resolve.node_path import InstallFolder, install_folder, is_claimed, is_yarn_archive
+from sensor.node.resolve.node.archive import BadArchive, read_manifest
+from sensor.node.resolve.node.manifest import NAMELESS, Manifest, is_name, npm_package, parse_manifest
+from sensor.node.resolve.node.path import InstallFolder, install_folder, is_claimed, is_yarn_archive
 from sensor.node.rootfs import RootFilesystem, Unreadable
 
 MANIFEST_LIMIT = 1 << 20
@@ -68,6 +68,10 @@ class NodeResolver:
     @property
     def ecosystem(self) -> Ecosystem:
         return Ecosystem.NPM
+
+    @property
+    def opener_matters(self) -> bool:
+        return True
 
     def claims(self, path: str) -> bool:
         return is_claimed(path)

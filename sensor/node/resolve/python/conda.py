@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sensor.model.package import Package
-from sensor.node.resolve.python_distribution import Distribution
-from sensor.node.resolve.python_identity import normalise, pypi_package
+from sensor.node.resolve.python.distribution import Distribution
+from sensor.node.resolve.python.identity import normalise, pypi_package
 from sensor.node.rootfs import RootFilesystem, Unreadable
 
 _RECORD_BYTES = 4 << 20

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from sensor.model.package import Package, SkipReason
-from sensor.node.resolve.python_identity import normalise, read_package
-from sensor.node.resolve.python_record import FileList
+from sensor.node.resolve.python.identity import normalise, read_package
+from sensor.node.resolve.python.record import FileList
 from sensor.node.rootfs import Entry, RootFilesystem, Unreadable
 
 _LIST_BYTES = 1 << 16

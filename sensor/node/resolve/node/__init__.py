@@ -1,0 +1,1 @@
+"""Node.js: files that a runtime opens -> npm packages."""

@@ -1,0 +1,1 @@
+"""Python: files that an interpreter opens -> distributions."""
