@@ -25,6 +25,8 @@ from sensor.node.identify.containers import ContainerRegistry
 from sensor.node.identify.metadata import runtime_metadata
 from sensor.node.identify.roots import open_folder
 from sensor.node.identify.runc import RuncStates
+from sensor.node.introspect.interface import Probe
+from sensor.node.introspect.introspector import Introspector
 from sensor.node.inventory import Inventory
 from sensor.node.natives import Natives
 from sensor.node.pipeline import Pipeline
@@ -73,16 +75,25 @@ def _build(settings: NodeSettings) -> Rooms:
     coverage, natives = Coverage(inventory), Natives(ProcessTable().mapped_files)
     pipeline = Pipeline(registry, inventory, _dispatcher, coverage, natives)
     capture = Capture(CaptureSettings(settings.include_host, settings.ring_bytes), pipeline.receive_record)
+    introspector = Introspector(_probes(), inventory, registry.root, coverage.scanned)
     describer = Describer(inventory, runtime_metadata(settings.host_root))
     pipeline.on_stranger = capture.ignore
     pipeline.on_container = describer.add
     pipeline.on_passing_failure = capture.forget
+    pipeline.on_question = introspector.note
+    pipeline.on_older = introspector.answer
     log.info("capturing by %s", capture.hook)
-    return Rooms(capture, registry, pipeline, inventory, coverage, natives, describer, Health(*STAGES))
+    return Rooms(
+        capture, registry, pipeline, inventory, coverage, natives, introspector, describer, Health(*STAGES)
+    )
 
 
 def _dispatcher() -> Dispatcher:
     return Dispatcher((PythonResolver(), NodeResolver()), Openers())
+
+
+def _probes() -> tuple[Probe, ...]:
+    return ()
 
 
 def _run(settings: NodeSettings, rooms: Rooms, stop: threading.Event) -> int:
@@ -97,7 +108,7 @@ def _run(settings: NodeSettings, rooms: Rooms, stop: threading.Event) -> int:
         return 1
     reading = threading.Event()
     ring = threading.Thread(target=_read_ring, args=(rooms, reading, stop), name="ring", daemon=True)
-    for thread in (ring, rooms.describer, upkeep):
+    for thread in (ring, rooms.describer, rooms.introspector, upkeep):
         thread.start()
     try:
         reporter.run(stop, settings.duration)
@@ -128,6 +139,7 @@ def _shut_down(rooms: Rooms, reading: threading.Event, ring: threading.Thread, u
     rooms.describer.stop(0.2)
     rooms.pipeline.drain(max(0.0, end - time.monotonic() - 0.5))
     rooms.pipeline.stop(0.5)
+    rooms.introspector.stop(max(0.0, end - time.monotonic()))  # last, as the pipeline gives it work
     rooms.natives.settle(lambda container, use: rooms.inventory.loaded(container, use, time.time()))
     ring.join(0.2)
     if ring.is_alive() or upkeep.is_alive():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sensor.model.package import Ecosystem, SkipReason
+from sensor.node.introspect.introspector import OUTCOMES
 from sensor.node.reporter import Reporter
 from sensor.node.resolve.dispatch import Dispatcher
 from sensor.node.upkeep import Rooms, Upkeep
@@ -18,6 +19,7 @@ def register(telemetry: Telemetry, rooms: Rooms, upkeep: Upkeep, reporter: Repor
     )
     _register_capture(telemetry, rooms, upkeep)
     _register_pipeline(telemetry, rooms)
+    _register_introspection(telemetry, rooms)
     _register_containers(telemetry, rooms)
 
 
@@ -89,6 +91,26 @@ def _register_pipeline(telemetry: Telemetry, rooms: Rooms) -> None:
     )
     telemetry.register(
         "open_scans", "Processes waiting to be scanned.", lambda: coverage.open_scans, kind=Kind.GAUGE
+    )
+
+
+def _register_introspection(telemetry: Telemetry, rooms: Rooms) -> None:
+    introspector = rooms.introspector
+    telemetry.register(
+        "introspected_processes",
+        "Processes that are asked what they have loaded.",
+        lambda: {"known": introspector.processes, "unasked": introspector.waiting},
+        kind=Kind.GAUGE,
+        labels=("state",),
+    )
+    telemetry.register(
+        "introspections",
+        "Times that processes were asked, by what came of it.",
+        lambda: dict.fromkeys(OUTCOMES, 0) | introspector.counters,
+        labels=("outcome",),
+    )
+    telemetry.register(
+        "introspection_seconds", "Time spent on asking processes.", lambda: introspector.seconds
     )
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from sensor.model.container import ContainerEvent, ContainerIdentity
 from sensor.model.events import EventFlag, EventKind, KernelEvent
-from sensor.model.package import Skipped, SkipReason
+from sensor.model.package import Evidence, PackageUse, Skipped, SkipReason
 from sensor.node.capture import layout
 from sensor.node.coverage import Coverage
 from sensor.node.identify.containers import ContainerRegistry, NotAContainer
@@ -30,7 +30,7 @@ from sensor.node.inventory import Inventory
 from sensor.node.natives import Natives
 from sensor.node.resolve.dispatch import Dispatcher
 from sensor.node.rootfs import RootFilesystem
-from sensor.node.scan import ProcessScan, scan
+from sensor.node.scan import ProcessScan, Scanned, scan
 from sensor.node.worker import Supply, Work, Worker
 
 log = logging.getLogger(__name__)
@@ -90,6 +90,10 @@ class Pipeline:
         """Called with a container that was not known before."""
         self.on_passing_failure: Callable[[KernelEvent], object] = _nobody
         """Called with an event whose file could not be read just now."""
+        self.on_question: Callable[[KernelEvent, ContainerIdentity, bool], object] = _no_question
+        """Called with an event whose process must be asked what it uses, and whether packages hang on it."""
+        self.on_older: Callable[[ProcessScan], object] = lambda work: coverage.scanned(work, False)
+        """Called with a scan that only the process itself can answer; it tells the coverage how that went."""
         self._batch: list[bytes] = []
         self._batch_size = 0
         self._met: set[int] = set()
@@ -252,11 +256,14 @@ class Pipeline:
             worker.busy_since = time.monotonic()  # many files take long; stuck is who stays at one
             self._resolve(event, work.container, dispatcher)
 
-        whole = False
+        outcome = Scanned.PART
         try:
-            whole = scan(work, resolve)
+            outcome = scan(work, resolve)
         finally:
-            self._coverage.scanned(work, whole)
+            if outcome is Scanned.ASK_PROCESS:
+                self.on_older(work)
+            else:
+                self._coverage.scanned(work, outcome is Scanned.WHOLE)
 
     def _failed(self, work: ContainerEvent | ProcessScan) -> None:
         self.counters.failed += 1
@@ -288,12 +295,17 @@ class Pipeline:
             return
         result = dispatcher.resolve(event, root)
         if isinstance(result, Skipped):
-            if result.reason.loses_facts:
+            if result.reason is SkipReason.ASK_PROCESS:
+                self.on_question(event, container, False)
+            elif result.reason.loses_facts:
                 self._lost(event, container, result)
             return
         for use in result:
-            self._inventory.loaded(container, use, at)
+            if not _awaits_mapping(event, use):
+                self._inventory.loaded(container, use, at)
         self._natives.note(event, container, result)
+        if any(use.evidence is Evidence.BUNDLED for use in result):
+            self.on_question(event, container, True)
 
     def _root(self, event: KernelEvent) -> RootFilesystem | None:
         if event.flags & EventFlag.CHROOT:
@@ -317,5 +329,14 @@ def _wall_clock(boot_time: int) -> float:
     return time.time() - (now - boot_time) / 1e9
 
 
+def _awaits_mapping(event: KernelEvent, use: PackageUse) -> bool:
+    """A library that anybody may have opened counts once it is mapped: see ``Resolver.opener_matters``."""
+    return event.kind is EventKind.OPEN and use.evidence is Evidence.MAPPED
+
+
 def _nobody(_argument: object) -> None:
     """Until somebody listens."""
+
+
+def _no_question(_event: KernelEvent, _container: ContainerIdentity, _holds_packages: bool) -> None:
+    """Until somebody asks."""

@@ -1,13 +1,15 @@
 """What one running process has loaded, as events like the kernel's own.
 
 Used where events are missing: processes older than the sensor, and those whose events were lost.
-Mapped and open files are in /proc for every program; the modules of a CPython interpreter are read
-from its memory. Other interpreters keep no descriptor of what they loaded, so their scan is never
-whole and the container's coverage stays partial.
+The program, mapped and open files are in /proc for every process; the modules of a CPython
+interpreter are read from its memory; a HotSpot is asked by :mod:`sensor.node.introspect`. Other
+interpreters keep no descriptor of what they loaded, so their scan is never whole and the container's
+coverage stays partial.
 """
 
 from __future__ import annotations
 
+import enum
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -22,9 +24,19 @@ from sensor.node.identify.processes import Process as HeldProcess
 
 # Programs that load packages and leave no trace of it in /proc, under versions too (pypy3.10), but not
 # whatever begins alike (node_exporter).
-_OPAQUE = re.compile(r"(node|nodejs|bun|deno|electron|java|dotnet|pypy|ruby)[-.0-9]*")
+_OPAQUE = re.compile(r"(node|nodejs|bun|deno|electron|java|pypy|ruby)[-.0-9]*")
+# Its classes are in files it need not have open: class data sharing.
+_HOTSPOT = "/libjvm.so"
 # A bound of the process table was reached: files are missing from what it gave.
 _CUT = ("maps_cut", "open_files_cut")
+
+
+class Scanned(enum.Enum):
+    """How a scan went."""
+
+    WHOLE = "everything the process has loaded was found"
+    PART = "something may be missing"
+    ASK_PROCESS = "its files were found; what it uses of them, only the process can tell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +50,15 @@ class ProcessScan:
     """When the process was known to live, ns of CLOCK_BOOTTIME."""
 
 
-def process_event(process: Process, path: str, asked_at: int, deleted: bool = False) -> KernelEvent:
+def process_event(
+    process: Process, path: str, asked_at: int, deleted: bool = False, kind: EventKind = EventKind.OPEN
+) -> KernelEvent:
     """Return the event that the kernel would have sent for a file, as of ``asked_at``.
 
     When it was opened is not known, only that it was by then; nor is its inode: zero.
     """
     return KernelEvent(
-        kind=EventKind.OPEN,
+        kind=kind,
         flags=EventFlag.DELETED if deleted else EventFlag.NONE,
         time=asked_at,
         pid=process.pid,
@@ -65,24 +79,30 @@ def process_event(process: Process, path: str, asked_at: int, deleted: bool = Fa
 
 def scan(
     work: ProcessScan, resolve: Callable[[KernelEvent], None], table: ProcessTable | None = None
-) -> bool:
+) -> Scanned:
     """Hand everything the process has loaded to ``resolve``; return whether that is all of it."""
     table = table or ProcessTable()
     process = work.process
     cut_before = _cuts(table)
-    files = (*table.mapped_files(process.pid), *table.open_files(process.pid))
+    program = table.program(process.pid)
+    mapped = table.mapped_files(process.pid)
+    files = (*mapped, *table.open_files(process.pid))
     if not _is_alive(process):
-        return False  # and the files may be those of the next process with its pid
+        return Scanned.PART  # and the files may be those of the next process with its pid
+    if program is not None:
+        resolve(process_event(process, program, work.asked_at, program.deleted, EventKind.EXEC))
     for file in files:
         resolve(process_event(process, file, work.asked_at, file.deleted))
     modules = loaded_modules(process.pid, process.start_boottime)
     for path in _module_files(modules.modules):
         resolve(process_event(process, path, work.asked_at))
     if _cuts(table) > cut_before:
-        return False
+        return Scanned.PART
+    if any(file.endswith(_HOTSPOT) for file in mapped):
+        return Scanned.ASK_PROCESS
     if modules.problem == Problem.NOT_PYTHON:
-        return not _OPAQUE.fullmatch(process.executable_name)
-    return modules.whole
+        return Scanned.PART if _OPAQUE.fullmatch(process.executable_name) else Scanned.WHOLE
+    return Scanned.WHOLE if modules.whole else Scanned.PART
 
 
 def _cuts(table: ProcessTable) -> int:

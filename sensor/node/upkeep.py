@@ -19,6 +19,7 @@ from sensor.node.capture.layout import Counter
 from sensor.node.coverage import EVENTS_LOST, STARTED_BEFORE_SENSOR, Coverage
 from sensor.node.describe import Describer
 from sensor.node.identify.containers import ContainerRegistry
+from sensor.node.introspect.introspector import Introspector
 from sensor.node.inventory import Inventory
 from sensor.node.natives import Natives
 from sensor.node.pipeline import STUCK_AFTER, Pipeline
@@ -45,6 +46,7 @@ class Rooms:
     inventory: Inventory
     coverage: Coverage
     natives: Natives
+    introspector: Introspector
     describer: Describer
     health: Health
 
@@ -198,5 +200,6 @@ class Upkeep(threading.Thread):
             rooms.inventory.seen(container, 0.0)
             rooms.inventory.ended(container, time.time())
             rooms.coverage.ended(container)
+            rooms.introspector.forget(container)
             rooms.describer.forget(container)
         rooms.registry.release(now)

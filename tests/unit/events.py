@@ -67,6 +67,9 @@ class Scripted:
         self.asked.append(path)
         return self.answer(root, path)
 
+    def resolve_program(self, root: RootFilesystem, path: str) -> Resolution:
+        return self.resolve(root, path)
+
     def sweep(self) -> None:
         self.sweeps += 1
 

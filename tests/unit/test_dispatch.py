@@ -78,6 +78,65 @@ def test_an_exec_is_learnt_from_and_proves_nothing(root: RootFilesystem) -> None
     assert python.asked == []
 
 
+def test_a_program_is_resolved_by_those_for_programs(root: RootFilesystem) -> None:
+    python, go = Scripted(), Scripted(Ecosystem.GOLANG)
+    dispatcher = Dispatcher([python, go], Hosting(), [go])
+    assert dispatcher.resolve(event("/server", kind=EventKind.EXEC), root) == (use("/server"),)
+    assert (python.asked, go.asked) == ([], ["/server"])
+    assert dispatcher.resolved == {PYPI: 0, Ecosystem.GOLANG: 1}
+    dispatcher.sweep()
+    assert (python.sweeps, go.sweeps) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (EventFlag.DELETED, SkipReason.ASK_PROCESS),
+        (EventFlag.DETACHED, SkipReason.ASK_PROCESS),
+        (EventFlag.PATH_TRUNCATED, SkipReason.PATH_TRUNCATED),
+        (EventFlag.PATH_TRUNCATED | EventFlag.DELETED, SkipReason.PATH_TRUNCATED),
+    ],
+)
+def test_a_program_without_a_readable_file(root: RootFilesystem, flags: EventFlag, told: SkipReason) -> None:
+    go = Scripted(Ecosystem.GOLANG)
+    executed = event("/server", kind=EventKind.EXEC, flags=flags)
+    assert reason(Dispatcher([], Hosting(), [go]).resolve(executed, root)) is told
+    assert go.asked == []
+    assert reason(Dispatcher([], Hosting()).resolve(executed, root)) is SkipReason.NOT_A_PACKAGE
+
+
+def test_an_opener_that_does_not_matter_is_not_looked_at(
+    root: RootFilesystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, openers = Scripted(Ecosystem.GOLANG, ".so"), Hosting()
+    go.opener_matters = False
+    monkeypatch.setattr(openers, "ecosystems", lambda *_: pytest.fail("looked at"))
+    dispatcher = Dispatcher([Scripted(), go], openers)
+    assert dispatcher.resolve(event("/plugin.so", executable_name="tar"), root) == (use("/plugin.so"),)
+    cut = event("…/plugin.so", flags=EventFlag.PATH_TRUNCATED)
+    assert reason(dispatcher.resolve(cut, root)) is SkipReason.NOT_A_PACKAGE
+
+
+def test_one_claimant_that_matters_has_the_opener_looked_at(root: RootFilesystem) -> None:
+    python, go = Scripted(PYPI, ".so"), Scripted(Ecosystem.GOLANG, ".so")
+    go.opener_matters = False
+    Dispatcher([python, go], Hosting()).resolve(event("/a.so"), root)
+    assert (python.asked, go.asked) == ([], ["/a.so"])
+    Dispatcher([python, go], Hosting(PYPI)).resolve(event("/a.so"), root)
+    assert (python.asked, go.asked) == (["/a.so"], ["/a.so", "/a.so"])
+
+
+def test_an_open_question_counts_more_than_nothing_and_less_than_a_loss(root: RootFilesystem) -> None:
+    answers = [SkipReason.NOT_A_PACKAGE, SkipReason.ASK_PROCESS, SkipReason.VANISHED]
+    resolvers = [Scripted() for _ in answers]
+    for resolver, answer in zip(resolvers, answers, strict=True):
+        resolver.answer = lambda _root, _path, answer=answer: SKIP[answer]  # type: ignore[misc]
+    for count in (1, 2, 3):
+        for order in (resolvers[:count], resolvers[:count][::-1]):
+            dispatcher = Dispatcher(order, Hosting(PYPI))
+            assert reason(dispatcher.resolve(event("/a.py"), root)) is answers[count - 1]
+
+
 def test_a_cut_path_is_a_loss_only_where_a_package_may_be_missing(root: RootFilesystem) -> None:
     python = Scripted()
     cut = event("…/a.py", flags=EventFlag.PATH_TRUNCATED | EventFlag.FOLDER)
@@ -119,6 +178,11 @@ def test_a_sweep_reaches_every_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openers, "sweep", lambda: swept.append(True))
     Dispatcher([python, node], openers).sweep()
     assert (python.sweeps, node.sweeps, swept) == (1, 1, [True])
+
+
+def test_an_exec_may_prove_what_programs_hold() -> None:
+    executed = event("/server", kind=EventKind.EXEC)
+    assert Dispatcher([], Hosting(), [Scripted(Ecosystem.GOLANG)]).may_prove(executed)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from sensor.node.describe import Describer
 from sensor.node.identify.cgroup_tree import CgroupTree
 from sensor.node.identify.containers import ContainerRegistry
 from sensor.node.identify.metadata import RuntimeMetadata
+from sensor.node.introspect.introspector import Introspector
 from sensor.node.inventory import Inventory
 from sensor.node.natives import Natives
 from sensor.node.pipeline import Pipeline
@@ -58,6 +59,7 @@ class Node:
         self.registry = ContainerRegistry(host_mount_namespace=7, cgroups=CgroupTree(str(folder)))
         self.resolver = Scripted()
         self.pipeline = Pipeline(self.registry, self.inventory, self.dispatcher, self.coverage, self.natives)
+        self.introspector = Introspector((), self.inventory, lambda _number, _id: None, self.coverage.scanned)
         self.describer = Describer(self.inventory, RuntimeMetadata([]))
         rooms = Rooms(
             cast("Capture", Kernel()),
@@ -66,6 +68,7 @@ class Node:
             self.inventory,
             self.coverage,
             self.natives,
+            self.introspector,
             self.describer,
             Health(*STAGES),
         )

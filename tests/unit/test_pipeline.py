@@ -31,7 +31,7 @@ from sensor.node.pipeline import Pipeline
 from sensor.node.resolve.dispatch import Dispatcher
 from sensor.node.resolve.interface import Resolution
 from sensor.node.rootfs import RootFilesystem
-from sensor.node.scan import ProcessScan
+from sensor.node.scan import ProcessScan, Scanned
 from tests.unit.events import DOCKER, OTHER, Hosting, Scripted, event
 from tests.unit.reports import use
 
@@ -344,12 +344,12 @@ def test_an_idle_worker_is_not_stuck(line: Line, monkeypatch: pytest.MonkeyPatch
 def test_a_long_scan_that_moves_on_is_not_stuck(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     longest: list[float] = []
 
-    def scan(_work: ProcessScan, resolve: Callable[[KernelEvent], None]) -> bool:
+    def scan(_work: ProcessScan, resolve: Callable[[KernelEvent], None]) -> Scanned:
         for number in range(10):
             resolve(event(f"/{number}.py"))
             time.sleep(0.02)
             longest.append(line.pipeline.stuck_for)
-        return True
+        return Scanned.WHOLE
 
     monkeypatch.setattr(pipeline_module, "scan", scan)
     line.pipeline.scan(own_scan())
@@ -359,9 +359,9 @@ def test_a_long_scan_that_moves_on_is_not_stuck(line: Line, monkeypatch: pytest.
 
 
 def test_a_scan_takes_the_doubt_back_only_when_whole(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    def scan(_work: ProcessScan, resolve: Callable[[KernelEvent], None]) -> bool:
+    def scan(_work: ProcessScan, resolve: Callable[[KernelEvent], None]) -> Scanned:
         resolve(event("/a.py"))
-        return whole
+        return Scanned.WHOLE if whole else Scanned.PART
 
     monkeypatch.setattr(pipeline_module, "scan", scan)
     line.pipeline.receive(event(kind=EventKind.EXEC))
@@ -374,8 +374,67 @@ def test_a_scan_takes_the_doubt_back_only_when_whole(line: Line, monkeypatch: py
     assert line.packages() == ["/a.py"]
 
 
+def test_a_scan_that_only_the_process_can_answer_is_handed_on(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[ProcessScan] = []
+    line.pipeline.on_older = asked.append
+    monkeypatch.setattr(pipeline_module, "scan", lambda _work, _resolve: Scanned.ASK_PROCESS)
+    work = own_scan()
+    line.inventory.seen(DOCKER)
+    assert line.coverage.doubt(work)
+    line.pipeline.scan(work)
+    assert line.pipeline.drain(SOON)
+    assert asked == [work]
+    assert line.report().coverage is CoverageState.PARTIAL
+    line.coverage.scanned(work, True)
+    assert line.report().coverage is CoverageState.COMPLETE
+
+
+def test_without_anybody_to_ask_such_a_scan_is_not_whole(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_module, "scan", lambda _work, _resolve: Scanned.ASK_PROCESS)
+    line.inventory.seen(DOCKER)
+    assert line.coverage.doubt(own_scan())
+    line.pipeline.scan(own_scan())
+    assert line.pipeline.drain(SOON)
+    assert line.coverage.open_scans == 0
+    assert line.report().coverage is CoverageState.PARTIAL
+
+
+@pytest.mark.parametrize(
+    ("answer", "question"),
+    [
+        ((use("requests"),), None),
+        ((use("requests"), use("idna", evidence=Evidence.BUNDLED)), True),
+        (Skipped(SkipReason.ASK_PROCESS), False),
+        (Skipped(SkipReason.NOT_A_PACKAGE), None),
+    ],
+)
+def test_what_a_file_leaves_open_is_asked(line: Line, answer: Resolution, question: bool | None) -> None:
+    questions: list[tuple[KernelEvent, ContainerIdentity, bool]] = []
+    line.pipeline.on_question = lambda *asked: questions.append(asked)
+    line.resolvers[-1].answer = lambda _root, _path: answer
+    opened = event("/a.py")
+    line.pipeline.receive(opened)
+    assert line.pipeline.drain(SOON)
+    assert questions == ([] if question is None else [(opened, DOCKER, question)])
+    assert line.report().coverage is CoverageState.COMPLETE
+
+
+def test_a_library_that_anybody_may_open_counts_once_it_is_mapped(line: Line) -> None:
+    line.resolvers[-1]._claims = ".so"
+    line.resolvers[-1].answer = lambda _root, path: (use(path, evidence=Evidence.MAPPED, path=path),)
+    for path in ("/plugin.so", "/copied.so"):
+        line.pipeline.receive(event(path))
+    assert line.pipeline.drain(SOON)
+    assert line.packages() == []
+    line.mapped = ["/plugin.so"]
+    line.natives.settle(lambda container, use: line.inventory.loaded(container, use, time.time()))
+    assert line.packages() == ["/plugin.so"]
+
+
 def test_a_scan_that_fails_is_done_and_not_whole(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    def scan(_work: ProcessScan, _resolve: Callable[[KernelEvent], None]) -> bool:
+    def scan(_work: ProcessScan, _resolve: Callable[[KernelEvent], None]) -> Scanned:
         raise RuntimeError("defect")
 
     monkeypatch.setattr(pipeline_module, "scan", scan)

@@ -16,7 +16,7 @@ import pytest
 from sensor.model.events import EventFlag, EventKind, FileId, KernelEvent
 from sensor.node.backfill import processes
 from sensor.node.backfill.processes import Process, ProcessTable
-from sensor.node.scan import ProcessScan, process_event, scan
+from sensor.node.scan import ProcessScan, Scanned, process_event, scan
 from tests.unit.reports import WEB
 
 SLEEP = shutil.which("sleep") or "/bin/sleep"
@@ -57,8 +57,9 @@ def program(path: Path) -> Iterator[Process]:
 
 def scanned(process: Process, table: ProcessTable | None = None) -> tuple[list[KernelEvent], bool]:
     events: list[KernelEvent] = []
-    whole = scan(ProcessScan(process, WEB, "started_before_sensor"), events.append, table)
-    return events, whole
+    outcome = scan(ProcessScan(process, WEB, "started_before_sensor"), events.append, table)
+    assert outcome is not Scanned.ASK_PROCESS
+    return events, outcome is Scanned.WHOLE
 
 
 def test_an_event_names_its_process() -> None:
@@ -85,7 +86,9 @@ def test_a_python_process_tells_its_modules(tmp_path: Path) -> None:
     assert any("libc.so" in path for path in paths)  # mapped
     assert str(data) in paths  # open
     assert {event.pid for event in events} == {process.pid}
-    assert {event.kind for event in events} == {EventKind.OPEN}
+    assert {event.path for event in events if event.kind is EventKind.EXEC} == {
+        os.path.realpath(sys.executable)
+    }
 
 
 @pytest.mark.parametrize(
@@ -112,12 +115,25 @@ def test_a_program_is_whole_unless_it_loads_packages_without_a_trace(
     assert found_whole is whole
 
 
+def test_a_hotspot_has_to_be_asked_itself(tmp_path: Path) -> None:
+    (tmp_path / "Wait.java").write_text(
+        "class Wait { public static void main(String[] a) throws Exception"
+        ' { System.out.println(""); System.in.read(); } }'
+    )
+    with running("java", "-Xshare:auto", str(tmp_path / "Wait.java")) as process:
+        events: list[KernelEvent] = []
+        work = ProcessScan(process, WEB, "started_before_sensor")
+        assert scan(work, events.append) is Scanned.ASK_PROCESS
+    assert any(event.path.endswith("/lib/modules") for event in events)
+
+
 def test_a_mapped_file_that_was_deleted_is_told_as_such(tmp_path: Path) -> None:
     with program(tmp_path / "server") as process:
         (tmp_path / "server").unlink()
         events, _ = scanned(process)
-    (own,) = [event for event in events if event.path == str(tmp_path / "server")]
-    assert EventFlag.DELETED in own.flags
+    executed, mapped = [event for event in events if event.path == str(tmp_path / "server")]
+    assert (executed.kind, mapped.kind) == (EventKind.EXEC, EventKind.OPEN)
+    assert EventFlag.DELETED in executed.flags and EventFlag.DELETED in mapped.flags
 
 
 def test_a_process_that_has_gone_is_not_whole(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from sensor.node.coverage import EVENTS_LOST, STARTED_BEFORE_SENSOR, Coverage
 from sensor.node.describe import Describer
 from sensor.node.identify.containers import ContainerRegistry, NotAContainer
 from sensor.node.identify.metadata import RuntimeMetadata
+from sensor.node.introspect.introspector import Introspector
 from sensor.node.inventory import Inventory
 from sensor.node.natives import Natives
 from sensor.node.pipeline import STUCK_AFTER, Pipeline
@@ -118,6 +119,7 @@ class Node:
         self.coverage = Coverage(self.inventory)
         self.mapped: list[str] = []
         self.natives = Natives(lambda _pid: self.mapped)
+        self.introspector = Introspector((), self.inventory, lambda _number, _id: None, self.coverage.scanned)
         self.describer = Describer(self.inventory, RuntimeMetadata([]))
         self.health = Health(*STAGES)
         rooms = Rooms(
@@ -127,6 +129,7 @@ class Node:
             self.inventory,
             self.coverage,
             self.natives,
+            self.introspector,
             self.describer,
             self.health,
         )

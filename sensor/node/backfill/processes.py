@@ -98,6 +98,18 @@ class ProcessTable:
         found = (self._process(pid) for pid in self._pids() if self._namespace(pid) not in (None, host))
         return tuple(process for process in found if process is not None)
 
+    def process(self, pid: int) -> Process | None:
+        """Return the process that has this pid now; None if it is gone, or a kernel thread."""
+        return self._process(pid)
+
+    def program(self, pid: int) -> ProcessFile | None:
+        """Return the executable of a process, None if it is gone or may not be seen."""
+        try:
+            return ProcessFile(os.readlink(f"{self._proc}/{pid}/exe"))
+        except OSError as error:
+            self._count(error)
+            return None
+
     def mapped_files(self, pid: int) -> tuple[ProcessFile, ...]:
         """Return the files mapped into a process, each once, in the order of their addresses."""
         content = self._read(f"{pid}/maps", MAPS_BYTES)
