@@ -1,7 +1,7 @@
 """What an ELF file links and exports, read by seeking: an interpreter of 100 MB costs a few KiB.
 
-Layouts are those of the System V ABI ("Object Files", "Dynamic Linking") for both classes and byte
-orders; DT_GNU_HASH as glibc and musl read it. Every count is bounded, for the file is a container's.
+Layouts are those of the System V ABI ("Dynamic Linking") for both classes and byte orders; DT_GNU_HASH
+as glibc and musl read it. Every count is bounded, for the file is a container's.
 """
 
 from __future__ import annotations
@@ -11,18 +11,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-_PT_LOAD, _PT_DYNAMIC, _PT_INTERP = 1, 2, 3
+from sensor.node.resolve.elf_layout import PT_DYNAMIC, PT_LOAD, Layout, NotElf, Segment
+
+__all__ = ["DynamicFacts", "NotElf", "dynamic_facts"]
+
 _DT_NEEDED, _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_GNU_HASH = 1, 4, 5, 6, 0x6FFFFEF5
 
-_PROGRAM_HEADERS = 128
 _DYNAMIC_BYTES = 64 << 10
 _NEEDED_LIBRARIES = 256
 _CHAIN = 1024  # symbols compared in one bucket; real chains have a handful
 _NAME_BYTES = 256
-
-
-class NotElf(Exception):
-    """Not an ELF file, or one that contradicts itself or our bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +34,8 @@ class DynamicFacts:
 
 @dataclass(frozen=True, slots=True)
 class _Class:
-    """Where the fields are. Each ``*_take`` picks the named fields from an unpacked struct."""
+    """Where the fields are."""
 
-    header: str  # e_phoff, e_phentsize, e_phnum
-    program: str
-    program_take: tuple[int, int, int, int]  # type, offset, vaddr, filesz
     dynamic: str
     symbol: str
     symbol_section: int
@@ -48,8 +43,8 @@ class _Class:
 
 
 _CLASSES = {
-    1: _Class("28xI10xHH", "8I", (0, 1, 2, 4), "iI", "IIIBBH", 5, 4),
-    2: _Class("32xQ14xHH", "2I6Q", (0, 2, 3, 5), "qQ", "IBBHQQ", 3, 8),
+    32: _Class("iI", "IIIBBH", 5, 4),
+    64: _Class("qQ", "IBBHQQ", 3, 8),
 }
 
 
@@ -69,15 +64,15 @@ def dynamic_facts(file: BinaryIO, symbols: Iterable[str]) -> DynamicFacts:
 class _Image:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        ident = self._at(0, 16)
-        if len(ident) < 16 or ident[:4] != b"\x7fELF" or ident[4] not in _CLASSES or ident[5] not in (1, 2):
-            raise NotElf("no ELF magic")
-        self._class = _CLASSES[ident[4]]
-        self._order = "<" if ident[5] == 1 else ">"
-        self._loads: list[tuple[int, int, int]] = []
-        self.interpreted = False
+        layout = Layout(self._at)
+        self._class = _CLASSES[layout.bits]
+        self._order = layout.order
+        self._loads = [segment for segment in layout.segments if segment.kind == PT_LOAD]
+        self.interpreted = layout.interpreted
         self._dynamic: dict[int, list[int]] = {}
-        self._read_program_headers()
+        for segment in layout.segments:
+            if segment.kind == PT_DYNAMIC:
+                self._read_dynamic(segment)
 
     def needed(self) -> Iterator[str]:
         for offset in self._dynamic.get(_DT_NEEDED, [])[:_NEEDED_LIBRARIES]:
@@ -92,28 +87,11 @@ class _Image:
             return False
         return any(self._defines(index, name) for index in candidates)
 
-    def _read_program_headers(self) -> None:
-        offset, size, count = self._unpack_at(0, self._class.header)
-        if count > _PROGRAM_HEADERS or size < struct.calcsize(self._order + self._class.program):
-            raise NotElf(f"{count} program headers of {size} bytes")
-        dynamic: tuple[int, int] | None = None
-        for index in range(count):
-            fields = self._unpack_at(offset + index * size, self._class.program)
-            kind, start, address, length = (fields[take] for take in self._class.program_take)
-            if kind == _PT_LOAD:
-                self._loads.append((address, length, start))
-            elif kind == _PT_DYNAMIC:
-                dynamic = (start, length)
-            elif kind == _PT_INTERP:
-                self.interpreted = True
-        if dynamic is not None:
-            self._read_dynamic(*dynamic)
-
-    def _read_dynamic(self, offset: int, length: int) -> None:
-        if length > _DYNAMIC_BYTES:
-            raise NotElf(f"dynamic section of {length} bytes")
+    def _read_dynamic(self, segment: Segment) -> None:
+        if segment.size > _DYNAMIC_BYTES:
+            raise NotElf(f"dynamic section of {segment.size} bytes")
         entry = struct.Struct(self._order + self._class.dynamic)
-        content = self._at(offset, length // entry.size * entry.size)
+        content = self._at(segment.offset, segment.size // entry.size * entry.size)
         for tag, value in entry.iter_unpack(content):
             if tag == 0:
                 break
@@ -176,9 +154,9 @@ class _Image:
         return struct.unpack(layout, self._at(offset, struct.calcsize(layout)))
 
     def _offset(self, address: int) -> int:
-        for start, length, offset in self._loads:
-            if start <= address < start + length:
-                return offset + address - start
+        for segment in self._loads:
+            if segment.address <= address < segment.address + segment.size:
+                return segment.offset + address - segment.address
         raise NotElf(f"address {address:#x} is in no segment")
 
     def _at(self, offset: int, length: int) -> bytes:
