@@ -36,8 +36,8 @@ def told(container: Container, timeout: float = 120) -> dict[str, object]:
     """The JSON object after ``TRUTH`` in the container's output. Raises GroundError if it never comes."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
-        for line in container.output().splitlines():
-            if line.startswith(PREFIX):
+        for line in container.output().splitlines(keepends=True):
+            if line.startswith(PREFIX) and line.endswith("\n"):  # a part of it may be there already
                 truth = json.loads(line[len(PREFIX) :])
                 assert isinstance(truth, dict)
                 return truth

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,8 @@ class Store:
         self._file = state / "layers.ext4"
         self._project = project
         self.folder = state / "layers"
+        self._lock = threading.Lock()
+        self._building: dict[str, threading.Lock] = {}
 
     def mount(self) -> None:
         """Makes the file system if there is none, or none that can be mounted. Raises GroundError."""
@@ -52,11 +55,17 @@ class Store:
             unmount(target)
 
     def layer(self, key: str, build: Callable[[Path], None]) -> Path:
-        """The folder of layer ``key``; ``build`` fills it when it is not there yet."""
+        """The folder of layer ``key``; ``build`` fills it when it is not there yet.
+
+        Threads may build different layers at a time; of one layer the first builds, the others wait.
+        """
         folder = self.folder / key
-        if folder.exists():
-            os.utime(folder)
-        else:
+        with self._lock:
+            building = self._building.setdefault(key, threading.Lock())
+        with building:
+            if folder.exists():
+                os.utime(folder)
+                return folder
             partial = self.folder / f"{key}.partial"
             partial.mkdir()
             build(partial)

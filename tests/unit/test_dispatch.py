@@ -117,6 +117,17 @@ def test_an_opener_that_does_not_matter_is_not_looked_at(
     assert reason(dispatcher.resolve(cut, root)) is SkipReason.NOT_A_PACKAGE
 
 
+@pytest.mark.parametrize("matters", [True, False])
+def test_a_library_that_was_unpacked_mapped_and_unlinked_is_no_loss(
+    root: RootFilesystem, matters: bool
+) -> None:
+    go = Scripted(Ecosystem.GOLANG, ".so")
+    go.opener_matters = matters
+    go.answer = lambda _root, _path: SKIP[SkipReason.VANISHED]
+    told = reason(Dispatcher([go], Hosting(Ecosystem.GOLANG)).resolve(event("/tmp/libnetty.so"), root))
+    assert told is (SkipReason.VANISHED if matters else SkipReason.NOT_A_PACKAGE)
+
+
 def test_one_claimant_that_matters_has_the_opener_looked_at(root: RootFilesystem) -> None:
     python, go = Scripted(PYPI, ".so"), Scripted(Ecosystem.GOLANG, ".so")
     go.opener_matters = False

@@ -388,6 +388,16 @@ def test_a_library_not_mapped_yet_at_its_open_is_seen_at_the_next_event(
     assert openers.ecosystems(event(server, process=embedder.process), root) == PYTHON
 
 
+def test_a_no_at_the_open_of_the_library_itself_is_not_kept(
+    openers: Openers, root: RootFilesystem, server: Path, embedder: Embedder
+) -> None:
+    opened = event(server, path=embedder.library, process=embedder.process)
+    openers.observe(opened)
+    assert openers.ecosystems(opened, root) == NOBODY
+    embedder.map(AS_CODE)
+    assert openers.ecosystems(event(server, process=embedder.process), root) == PYTHON
+
+
 def test_a_library_that_is_only_read_hosts_nothing(
     openers: Openers, root: RootFilesystem, server: Path, embedder: Embedder
 ) -> None:

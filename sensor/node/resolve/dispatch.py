@@ -88,7 +88,10 @@ class Dispatcher:
             # Any library of any program hardly ever holds packages.
             matters = any(resolver.opener_matters for resolver in asked)
             return Skipped(SkipReason.PATH_TRUNCATED, event.path) if matters else NOTHING
-        return self._ask([(resolver.ecosystem, resolver.resolve) for resolver in asked], root, event.path)
+        result = self._ask([(resolver.ecosystem, resolver.resolve) for resolver in asked], root, event.path)
+        if _has_vanished(result) and not any(resolver.opener_matters for resolver in asked):
+            return NOTHING  # a native that its program unpacked, mapped and unlinked: JNI does so
+        return result
 
     def _with_opener(
         self, claiming: list[Resolver], event: KernelEvent, root: RootFilesystem
@@ -122,6 +125,10 @@ class Dispatcher:
             elif _tells_more(result.reason, skipped.reason):
                 skipped = result
         return tuple(uses) or skipped
+
+
+def _has_vanished(result: Resolution) -> bool:
+    return isinstance(result, Skipped) and result.reason is SkipReason.VANISHED
 
 
 def _tells_more(reason: SkipReason, than: SkipReason) -> bool:

@@ -51,6 +51,10 @@ class _Decision:
     until: float
 
 
+def _opens_a_runtime(event: KernelEvent) -> bool:
+    return event.kind is EventKind.OPEN and bool(library_of(event.path[event.path.rfind("/") + 1 :]))
+
+
 def _key(event: KernelEvent) -> _Executable:
     return (event.mount_namespace, event.mount_namespace_id, event.executable)
 
@@ -76,7 +80,7 @@ class Openers:
             usable = not event.flags & (EventFlag.PATH_TRUNCATED | EventFlag.DETACHED | EventFlag.CHROOT)
             if usable and len(event.path) <= _CACHED_PATH_LENGTH:
                 self.paths.put(key, event.path)
-        elif event.kind is EventKind.OPEN and library_of(event.path[event.path.rfind("/") + 1 :]):
+        elif _opens_a_runtime(event):
             self._look_at_mappings(event, key)
             # The loader may not have mapped it yet: decide again at the next event.
             self.decisions.discard(key)
@@ -88,6 +92,8 @@ class Openers:
         decision = self.decisions.get(key)
         if decision is None or decision.until <= now:
             hosted, life = self._decide(event, key, root)
+            if not hosted and _opens_a_runtime(event):
+                life = 0.0  # it is not mapped yet: decide again at the next event
             decision = _Decision(hosted, now + life)
             self.decisions.put(key, decision)
         seen = self.hosting.get(key)

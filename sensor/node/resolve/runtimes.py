@@ -47,9 +47,10 @@ _RUNTIMES = (
     ),
     _Runtime(
         Ecosystem.NUGET,
-        re.compile(r"dotnet"),
-        re.compile(r"lib(?:coreclr|hostfxr)\.so"),
-        frozenset({"DotNetRuntimeInfo"}),  # single-file applications have the runtime inside
+        re.compile(r"dotnet|mono(?:-sgen)?"),
+        re.compile(r"lib(?:coreclr|hostfxr)\.so|libmono(?:sgen|boehm)?-2\.0\.so[\w.]*"),
+        # Single-file applications have the runtime inside, as Debian's mono-sgen has.
+        frozenset({"DotNetRuntimeInfo", "mono_jit_init"}),
         telling=False,
     ),
 )
