@@ -66,13 +66,18 @@ class ProcessMemory:
     Raises ProcessGone, PermissionError, and OSError for a failure of our own. The process is held by
     a descriptor of its folder in /proc and its memory by an open file: all reads are of the same
     process and the same program, also if the pid is given away or the process executes another.
+    ``data_files``: see :func:`sensor.node.backfill.mappings.readable_regions` for what is readable
+    without; with it also private mappings of other files, as HotSpot's archives of shared classes.
     """
 
-    def __init__(self, pid: int, limits: ReadLimits | None = None, proc: str = "/proc") -> None:
+    def __init__(
+        self, pid: int, limits: ReadLimits | None = None, proc: str = "/proc", *, data_files: bool = False
+    ) -> None:
         limits = limits or ReadLimits()
         self.bytes_left = limits.size
         self._deadline = time.monotonic() + limits.seconds
         self._proc = proc
+        self._data_files = data_files
         self._answering: frozenset[str] | None = None
         self._refreshes = 0
         self._refreshed_at = 0.0
@@ -130,6 +135,17 @@ class ProcessMemory:
             self._read_chunk(region, at, min(_CHUNK, address + size - at))
             for at in range(address, address + size, _CHUNK)
         )
+
+    def around(self, address: int, size: int) -> tuple[int, bytes]:
+        """Return what is readable of the aligned ``size`` bytes that hold ``address``, and where that begins.
+
+        ``size`` is a power of two, at most 64 KiB. For those who read many small things that stand
+        together. Raises as :meth:`read`.
+        """
+        region = self._region(address, 1)
+        block = address & -size
+        start, end = max(block, region.start), min(block + size, region.end)
+        return start, self._read_chunk(region, start, end - start)
 
     def words(self, address: int, count: int) -> tuple[int, ...]:
         """Return ``count`` unsigned 64-bit words; raises as :meth:`read`."""
@@ -201,7 +217,19 @@ class ProcessMemory:
             self._answering = answering_devices(own, self._host_mounts())
         self._regions = readable_regions(self._mappings, self._answering)
         self._starts = [region.start for region in self._regions]
+        if self._data_files:
+            self._add_data_files(self._answering)
         self._refreshed_at = time.monotonic()
+
+    def _add_data_files(self, answering: frozenset[str]) -> None:
+        more = [
+            Region(mapping.start, mapping.end, resident=mapping.device not in answering)
+            for mapping in self._mappings
+            if mapping.inode and mapping.private and mapping.permissions[:1] == "r"
+            if not mapping.path.startswith("/dev/") and self._find(mapping.start, 1) is None
+        ]
+        self._regions = sorted([*self._regions, *more], key=lambda region: region.start)
+        self._starts = [region.start for region in self._regions]
 
     def _host_mounts(self) -> bytes:
         try:
