@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sensor.model.container import ContainerIdentity
-from sensor.model.package import Evidence, PackageUse
+from sensor.model.package import Evidence
 from sensor.node.backfill.hotspot import ClassScan, ClassState, LoadedClass
 from sensor.node.backfill.processes import ProcessTable
 from sensor.node.introspect.hotspot import ARCHIVE_UNREADABLE, ENDED_UNASKED, HotspotProbe
@@ -369,8 +369,7 @@ def loaded(loader: int, *names: str) -> list[LoadedClass]:
 
 
 def origin(location: str, *names: str) -> Origin:
-    no_uses: tuple[PackageUse, ...] = ()
-    return Origin(location, frozenset(names), no_uses, False)
+    return Origin(location, frozenset(names), None, ())
 
 
 def joined(classes: list[LoadedClass], *origins: Origin, class_path: Sequence[str] = ()) -> list[str]:

@@ -99,19 +99,7 @@ def _is_jvm(mapped: Collection[ProcessFile]) -> bool:
 
 
 def _uses(origin: Origin, state: ClassState) -> Iterator[PackageUse]:
-    evidence = Evidence.EXECUTED if state is ClassState.INITIALISED else Evidence.OPENED
-    own = _own(origin)
-    for use in origin.uses:
-        yield replace(use, evidence=evidence) if use is own else use
-
-
-def _own(origin: Origin) -> PackageUse | None:
-    """The package that the archive itself is, if any: an application is none, whatever is shaded into it."""
-    if not origin.uses:
-        return None
-    first = origin.uses[0]
-    if not origin.shaded:
-        return first
-    name = origin.location.rpartition("/")[2]
-    group, _, artifact = first.package.name.partition(":")
-    return first if name.startswith((artifact, f"{group}.{artifact}")) else None
+    if origin.own is not None:
+        evidence = Evidence.EXECUTED if state is ClassState.INITIALISED else Evidence.OPENED
+        yield replace(origin.own, evidence=evidence)
+    yield from origin.shaded

@@ -1,0 +1,1 @@
+"""Java: what a JVM opens -> Maven packages; classes -> the archives they stand in."""
