@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
 
 from sensor.model.package import Package, SkipReason
-from sensor.node.resolve.python.identity import normalise, read_package
+from sensor.node.resolve.python.direct_url import project_of
+from sensor.node.resolve.python.identity import named_by_folder, normalise, read_package
 from sensor.node.resolve.python.record import FileList
 from sensor.node.rootfs import Entry, RootFilesystem, Unreadable
 
+log = logging.getLogger(__name__)
+
 _LIST_BYTES = 1 << 16
 _NAMES = 1000
+# Reasons that lie with the moment and not with the file: the next look may find it readable.
+_PASSING = frozenset({SkipReason.IO_ERROR, SkipReason.TOO_SLOW})
 
 
 @dataclass(slots=True, eq=False)
@@ -34,8 +38,7 @@ class Distribution:
     @property
     def name(self) -> str:
         """The name in the entry's own name: not as written, but the same once normalised."""
-        entry = self.site.rpartition("/")[2] if self.entry == "EGG-INFO" else self.entry
-        return entry.rpartition(".")[0].partition("-")[0]
+        return self._folder.rpartition(".")[0].partition("-")[0]
 
     @property
     def metadata(self) -> str:
@@ -55,12 +58,26 @@ class Distribution:
         return f"{self.site.rstrip('/')}/{self.entry}/{name}"
 
     def package(self, root: RootFilesystem) -> Package | None:
-        """Return the package, read once; ``None`` for the interpreter itself. Raises Unreadable."""
+        """Return the package, read once; ``None`` for the interpreter itself. Raises Unreadable.
+
+        Where the metadata is missing or no metadata, the folder's name speaks, as it does for pip
+        (pip/_internal/metadata/importlib/_dists.py, ``_get_dist_name_version``); the log says so.
+        """
         if self._package is None and not self._is_interpreter:
-            with root.open(self.metadata) as file:
-                self._package = read_package(file, self.metadata)
+            try:
+                with root.open(self.metadata) as file:
+                    self._package = read_package(file, self.metadata)
+            except Unreadable as error:
+                self._package = None if error.reason in _PASSING else named_by_folder(self._folder)
+                if self._package is None:
+                    raise
+                log.debug("%s names its package itself: %s", self.path("").rstrip("/"), error)
             self._is_interpreter = self._package is None
         return self._package
+
+    @property
+    def _folder(self) -> str:
+        return self.site.rpartition("/")[2] if self.entry == "EGG-INFO" else self.entry
 
     def top_levels(self, root: RootFilesystem) -> tuple[str, ...]:
         """Return the modules named in top_level.txt."""
@@ -81,17 +98,10 @@ class Distribution:
         return tuple(name for name in names if name and ".." not in name)
 
     def editable_source(self, root: RootFilesystem) -> str | None:
-        """Return the project folder of an editable install (PEP 610, PEP 660), else ``None``."""
+        """Return the project folder of an editable install (PEP 610), else ``None``."""
         if not self.entry.lower().endswith(".dist-info"):
             return None
-        try:
-            document = json.loads(root.read(self.path("direct_url.json"), _LIST_BYTES))
-            url = urlsplit(document["url"])
-            editable = document["dir_info"]["editable"] is True and url.scheme == "file"
-        except (Unreadable, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return None
-        source = unquote(url.path, errors="surrogateescape").rstrip("/")
-        return source if editable and source.startswith("/") else None
+        return project_of(root, self.path("direct_url.json"))
 
 
 def find_distributions(site: str, entries: Sequence[Entry], root: RootFilesystem) -> list[Distribution]:

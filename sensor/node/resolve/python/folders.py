@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from weakref import WeakKeyDictionary
 from sensor.model.package import Skipped
 from sensor.node.resolve.lru import LruCache
 from sensor.node.resolve.python.distribution import Distribution
+from sensor.node.resolve.python.editable import likely_prefixes, sites_with_projects
 from sensor.node.resolve.python.site import Site, read_site
 from sensor.node.rootfs import RootFilesystem, Unreadable
 
@@ -22,10 +24,15 @@ REREAD_SECONDS = 2.0
 COST_FACTOR = 20
 """Reading again what changes or fails takes at most a twentieth of the time."""
 
+PREFIX_SECONDS = 30.0
+"""How long a place without an environment is not looked at again."""
+
+_LOOK_SECONDS = 0.25
 _FOLDERS_OF_ROOT = 1024
+_PREFIXES_OF_ROOT = 512
 _EDITABLES_OF_ROOT = 64
 _SITES = 4096
-_WEIGHT = 200_000
+SITES_WEIGHT = 200_000
 _PATH_LENGTH = 1024
 
 _EMPTY_FOLDERS = 16_384
@@ -40,7 +47,7 @@ class SiteCache:
     ``hits``, ``misses`` and ``evictions`` only grow.
     """
 
-    def __init__(self, size: int = _SITES, weight: int = _WEIGHT) -> None:
+    def __init__(self, size: int = _SITES, weight: int = SITES_WEIGHT) -> None:
         self._size = size
         self._limit = weight
         self._sites: OrderedDict[_Key, _Cached] = OrderedDict()
@@ -96,13 +103,15 @@ class _Known:
 class _Root:
     folders: dict[str, _Known] = field(default_factory=dict)
     editable: dict[str, Distribution] = field(default_factory=dict)
+    prefixes: dict[str, float] = field(default_factory=dict)
+    """Where environments were looked for, and until when not again."""
 
 
 class Folders:
     """What each folder of each container is. For one thread."""
 
-    def __init__(self) -> None:
-        self.sites = SiteCache()
+    def __init__(self, weight: int = SITES_WEIGHT) -> None:
+        self.sites = SiteCache(weight=weight)
         # Folders that are no site directory, most of all, by a digest: an entry takes 150 bytes so.
         self.empty: LruCache[bytes, bool] = LruCache(_EMPTY_FOLDERS)
         self.resets = 0
@@ -130,12 +139,34 @@ class Folders:
         self.empty.sweep()
         now = time.monotonic()
         for state in self._roots.values():
+            state.prefixes = {prefix: until for prefix, until in state.prefixes.items() if now < until}
             state.folders = {folder: known for folder, known in state.folders.items() if now < known.until}
 
     def editable(self, root: RootFilesystem, path: str) -> Distribution | None:
-        """Return the editable install whose project ``path`` is part of, as far as seen in ``root``."""
-        sources = [source for source in self._state(root).editable if path.startswith(f"{source}/")]
-        return self._state(root).editable[max(sources, key=len)] if sources else None
+        """Return the editable install whose project ``path`` is part of.
+
+        Site directories known by then are not enough: a project is imported by way of a .pth file, and
+        that may be all that is read of its site directory. So the usual places are looked at as well.
+        """
+        state = self._state(root)
+        if len(path) <= _PATH_LENGTH:
+            self._look_for_projects(root, state, path)
+        sources = [source for source in state.editable if path.startswith(f"{source}/")]
+        return state.editable[max(sources, key=len)] if sources else None
+
+    def _look_for_projects(self, root: RootFilesystem, state: _Root, path: str) -> None:
+        now = time.monotonic()
+        for prefix in likely_prefixes(path):
+            if now < state.prefixes.get(prefix, 0):
+                continue
+            if time.monotonic() > now + _LOOK_SECONDS:
+                return  # the rest at the next file
+            if len(state.prefixes) >= _PREFIXES_OF_ROOT:
+                state.prefixes.clear()
+            state.prefixes[prefix] = now + PREFIX_SECONDS
+            for site in sites_with_projects(root, prefix):
+                with contextlib.suppress(Unreadable):
+                    self.get(root, site)
 
     def _state(self, root: RootFilesystem) -> _Root:
         state = self._roots.get(root)

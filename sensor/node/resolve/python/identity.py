@@ -16,6 +16,10 @@ _MAX_SAFE_INTEGER = 2**53 - 1
 
 # Core metadata specification, "Name".
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,212}[A-Za-z0-9])?")
+_FOLDER = re.compile(
+    r"([^-]+)(?:-([^-]+)(?:-[^/]*)?)?\.(?:dist-info|egg-info|egg)",
+    re.IGNORECASE,
+)
 _SEPARATORS = re.compile(r"[-_.]+")
 
 # node-semver 7, internal/re.js: COERCE. Its \d and $ are ASCII digits and the end of the text.
@@ -71,6 +75,20 @@ def read_package(file: BinaryIO, origin: str) -> Package | None:
     if name is None or _NAME.fullmatch(name) is None:
         raise Unreadable(SkipReason.MALFORMED, f"{origin}: a distribution needs a Name, found {name!r}")
     return pypi_package(name, version)
+
+
+def named_by_folder(entry: str) -> Package | None:
+    """Return the package as the name of its metadata folder or file tells it; ``None`` when it tells none.
+
+    For metadata that is missing or cannot be read. ``name-version.dist-info`` is PEP 427's and PEP 376's
+    form, ``name-version-py3.11.egg-info`` and ``.egg`` that of setuptools (setuptools/_distutils,
+    EggInfo; pkg_resources.EGG_NAME); ``-`` in either part stands as ``_``. Development installs have no
+    version there.
+    """
+    found = _FOLDER.fullmatch(entry)
+    if found is None or found[1] == "Python" or _NAME.fullmatch(found[1]) is None:
+        return None
+    return pypi_package(found[1], found[2] and _version(found[2]))
 
 
 def _read_headers(file: BinaryIO, origin: str) -> tuple[str | None, str | None]:

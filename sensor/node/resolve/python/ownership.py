@@ -77,6 +77,12 @@ class OwnershipBuilder:
         if owner not in known and len(known) < _OWNERS_OF_FILE:
             self._files[path] = (*known, owner) if known else self._alone(owner)
 
+    def share(self, folder: str) -> None:
+        """Say that ``folder`` and those above it belong to nobody as a whole: it is on sys.path."""
+        while folder:
+            self._folders[folder] = _SHARED
+            folder = folder.rpartition("/")[0]
+
     def own_everything(self, owner: int) -> None:
         self._folders = {"": owner}
 

@@ -9,25 +9,37 @@ files below a folder that is not shared have the owner of the folder.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from sensor.model.package import Ecosystem, Evidence, Package, PackageUse, Skipped, SkipReason
 from sensor.node.resolve.interface import Resolution
-from sensor.node.resolve.lru import LruCache
 from sensor.node.resolve.python.archive import Bundled, read_archive
+from sensor.node.resolve.python.contents import Contents, read_contents
 from sensor.node.resolve.python.distribution import Distribution
-from sensor.node.resolve.python.folders import Folders
+from sensor.node.resolve.python.folders import SITES_WEIGHT, Folders
+from sensor.node.resolve.python.identity import named_by_folder
+from sensor.node.resolve.python.paths import (
+    ARCHIVES,
+    archives_above,
+    extracted_egg,
+    folders_above,
+    is_module_or_archive,
+    prefixed_sources,
+    site_end,
+    twin,
+)
+from sensor.node.resolve.python.remembered import Remembered
 from sensor.node.resolve.python.site import Site
 from sensor.node.rootfs import RootFilesystem, Unreadable
 
-_MODULES = (".py", ".pyc", ".so")
-_ARCHIVES = (".egg", ".zip", ".whl", ".pex", ".pyz")
-_VERSIONED_LIBRARY = re.compile(r"\.so\.[^/]*\Z")
-
-_SITE_NAMES = ("/site-packages/", "/dist-packages/")
 _INSTALLER = re.compile(r"/pip-[^/]+/[^/]*\.whl\Z", re.IGNORECASE)
-_CLIMB = 40
-_ARCHIVE_CACHE = 1024
+# Opened by every application that PyInstaller made, for the standard library (PyInstaller/depend/utils.py,
+# create_py3_base_library). Its packages are in the executable, by the names of modules and without versions.
+_FROZEN = "/base_library.zip"
+_ARCHIVE_CACHE = 64
+_CONTENTS_CACHE = 8
+# What the path of a module says whose folder is no folder: perhaps an archive without a suffix.
+_NO_FOLDER = frozenset({SkipReason.VANISHED, SkipReason.NOT_REGULAR})
+
 
 _NOT_A_PACKAGE = Skipped(SkipReason.NOT_A_PACKAGE)
 
@@ -35,14 +47,14 @@ _NOT_A_PACKAGE = Skipped(SkipReason.NOT_A_PACKAGE)
 class PythonResolver:
     """See :class:`sensor.node.resolve.interface.Resolver`.
 
-    Counters of the caches: ``archives`` and ``folders.sites`` have hits, misses and evictions.
+    ``weight`` bounds what is kept of site directories, in table entries of about 150 bytes.
+    Counters of the caches: ``archives``, ``contents`` and ``folders.sites`` have hits, misses and evictions.
     """
 
-    def __init__(self) -> None:
-        self.folders = Folders()
-        self.archives: LruCache[tuple[str, tuple[int, int, int, int]], Bundled | Skipped] = LruCache(
-            _ARCHIVE_CACHE
-        )
+    def __init__(self, weight: int = SITES_WEIGHT) -> None:
+        self.folders = Folders(weight)
+        self.archives: Remembered[Bundled] = Remembered(_ARCHIVE_CACHE, read_archive)
+        self.contents: Remembered[Contents] = Remembered(_CONTENTS_CACHE, read_contents)
 
     @property
     def ecosystem(self) -> Ecosystem:
@@ -53,53 +65,93 @@ class PythonResolver:
         return True
 
     def claims(self, path: str) -> bool:
-        name = path.lower()
-        return (
-            name.endswith(_MODULES)
-            or name.endswith(_ARCHIVES)
-            or (".so." in name and _VERSIONED_LIBRARY.search(name) is not None)
-        )
+        return is_module_or_archive(path)
 
     def resolve(self, root: RootFilesystem, path: str) -> Resolution:
         if not path.startswith("/"):
             return Skipped(SkipReason.PATH_TRUNCATED, path)
         try:
-            bundled = self._archive(root, path) if path.lower().endswith(_ARCHIVES) else ()
-            if isinstance(bundled, Skipped):
-                return bundled
-            uses = [PackageUse(package, evidence, path) for package, evidence in bundled]
-            uses += [PackageUse(package, Evidence.OPENED, path) for package in self._installed(root, path)]
+            bundled = self._archive(root, path) if path.lower().endswith(ARCHIVES) else ()
+            uses = [PackageUse(package, Evidence.BUNDLED, path) for package in bundled]
+            uses += [PackageUse(package, Evidence.OPENED, path) for package in self._loaded(root, path)]
         except Unreadable as error:
             return error.skipped()
+        if not uses and path.endswith(_FROZEN):
+            return Skipped(SkipReason.OBFUSCATED, f"{path}: PyInstaller keeps modules in the executable")
         return tuple(uses) or _NOT_A_PACKAGE
 
     def sweep(self) -> None:
         self.folders.sweep()
         self.archives.sweep()
+        self.contents.sweep()
 
-    def _archive(self, root: RootFilesystem, path: str) -> Bundled | Skipped:
+    def _archive(self, root: RootFilesystem, path: str) -> Bundled:
         if _INSTALLER.search(path):
-            return Skipped(SkipReason.NOT_A_PACKAGE, "a wheel that pip unpacks")
-        key = (path[-4:].lower(), root.stat(path).identity)
-        known = self.archives.get(key)
-        if known is None:
+            raise Unreadable(SkipReason.NOT_A_PACKAGE, "a wheel that pip unpacks")
+        return self.archives.get(root, path)
+
+    def _loaded(self, root: RootFilesystem, path: str) -> list[Package]:
+        """Return whose the module is. Raises Unreadable when nobody's, and something was unreadable."""
+        for archive in archives_above(path):
+            found = self._inside(root, archive, path)
+            if found is not None:
+                return found
+        try:
+            return self._installed(root, path) or self._by_name(root, path)
+        except Unreadable as error:
+            found = self._in_nameless_archive(root, path) if error.reason in _NO_FOLDER else None
+            if found is None:
+                raise
+            return found
+
+    def _inside(self, root: RootFilesystem, archive: str, path: str) -> list[Package] | None:
+        """Return whose a module in ``archive`` is, ``None`` when that is no file. Raises Unreadable.
+
+        What no distribution inside the archive owns belongs to the one that brought the archive.
+        """
+        try:
+            if not root.stat(archive).is_regular:
+                return None
+        except Unreadable as error:
+            if error.reason in _NO_FOLDER:
+                return None
+            raise
+        inside = self.contents.get(root, archive)
+        return list(inside.owners(path[len(archive) + 1 :])) or self._installed(root, archive)
+
+    def _in_nameless_archive(self, root: RootFilesystem, path: str) -> list[Package] | None:
+        """The same for an archive whose name does not say so: a zipped application may have any."""
+        for folder in folders_above(path, 0):
             try:
-                known = read_archive(root, path)
+                return self._inside(root, folder, path) if root.stat(folder).is_regular else None
             except Unreadable as error:
-                known = error.skipped()
-                if error.reason not in (SkipReason.MALFORMED, SkipReason.ARCHIVE_BOUNDS):
-                    return known  # of this moment or this container, not of the file
-            self.archives.put(key, known)
-        return known
+                if error.reason not in _NO_FOLDER:
+                    raise
+        return None
+
+    def _by_name(self, root: RootFilesystem, path: str) -> list[Package]:
+        """By what the path of a file in a cache says of where it came from."""
+        egg = extracted_egg(path)
+        if egg is not None:
+            package = named_by_folder(egg)
+            return [] if package is None else [package]
+        for source in prefixed_sources(path):
+            try:
+                root.stat(source.rpartition("/")[0])
+                found = self._installed(root, source)
+            except Unreadable:
+                continue
+            if found:
+                return found
+        return []
 
     def _installed(self, root: RootFilesystem, path: str) -> list[Package]:
-        owners = self._owners(root, path)
-        packages = [owner.package(root) for owner in owners]
+        packages = [owner.package(root) for owner in self._owners(root, path)]
         return [package for package in packages if package is not None]
 
     def _owners(self, root: RootFilesystem, path: str) -> tuple[Distribution, ...]:
         """Return who owns ``path``. Raises Unreadable when nobody does among what could be read."""
-        end = _site_end(path)
+        end = site_end(path)
         failure: Skipped | None = None
         if end:
             site = self.folders.get(root, path[:end])
@@ -124,7 +176,7 @@ class PythonResolver:
         nearest: tuple[Distribution, ...] = ()
         listed: tuple[Distribution, ...] = ()
         failure: Skipped | None = None
-        for folder in _folders_above(path, end):
+        for folder in folders_above(path, end):
             try:
                 site = self.folders.get(root, folder)
             except Unreadable as error:
@@ -140,9 +192,9 @@ class PythonResolver:
         return listed or nearest, failure
 
     def _elsewhere(self, root: RootFilesystem, path: str, end: int) -> tuple[Distribution, ...]:
-        twin = _twin(path[:end])
-        if twin is not None:
-            return _filled_from(self._site_if_there(root, twin), path)
+        other = twin(path[:end])
+        if other is not None:
+            return _filled_from(self._site_if_there(root, other), path)
         editable = None if end else self.folders.editable(root, path)
         return () if editable is None else (editable,)
 
@@ -151,32 +203,6 @@ class PythonResolver:
             return self.folders.get(root, folder)
         except Unreadable:
             return Site(folder)
-
-
-def _site_end(path: str) -> int:
-    """Return where the nearest site directory in ``path`` ends, 0 when none is named as one."""
-    return max(path.rfind(name) + len(name) - 1 if name in path else 0 for name in _SITE_NAMES)
-
-
-def _folders_above(path: str, end: int) -> Iterator[str]:
-    """Yield the folders above ``path``, nearest first, those below ``path[:end]`` only."""
-    position = len(path)
-    for _ in range(_CLIMB):
-        position = path.rfind("/", 0, position)
-        if position <= end:
-            break
-        yield path[:position]
-    if not end and position == 0:
-        yield "/"
-
-
-def _twin(site: str) -> str | None:
-    """Return the site directory of the other of lib and lib64."""
-    head, name, tail = site.rpartition("/lib64/")
-    if name:
-        return f"{head}/lib/{tail}"
-    head, name, tail = site.rpartition("/lib/")
-    return f"{head}/lib64/{tail}" if name else None
 
 
 def _filled_from(site: Site, path: str) -> tuple[Distribution, ...]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sensor.model.package import Skipped, SkipReason
 from sensor.node.resolve.python.conda import conda_distributions
+from sensor.node.resolve.python.debian import debian_modules
 from sensor.node.resolve.python.distribution import Distribution, find_distributions
+from sensor.node.resolve.python.editable import editable_projects
 from sensor.node.resolve.python.identity import normalise
 from sensor.node.resolve.python.ownership import Ownership, OwnershipBuilder
 from sensor.node.resolve.python.record import Budget
@@ -22,6 +25,7 @@ LINES = 2_000_000
 FOLDERS = 100_000
 FILES = 100_000
 OUTSIDE_FOLDERS = 1_000
+EDITABLES = 1_000
 BUILD_SECONDS = 5.0
 
 _SITE_NAMES = ("/site-packages", "/dist-packages")
@@ -92,14 +96,20 @@ class _Reader:
         else:
             self._add_recorded()
             self._add_named()
-        return Site(
+        site = Site(
             self._folder,
             tuple(self._found),
             self._builder.build(),
             tuple(self._outside),
-            tuple(self._editable()),
-            self._failure,
+            failure=self._failure,
         )
+        projects = editable_projects(self._root, self._folder, self._entries, self._found, site.owners)
+        return replace(site, editable=tuple(self._while_time(projects)))
+
+    def _while_time(self, projects: Iterator[tuple[str, Distribution]]) -> Iterator[tuple[str, Distribution]]:
+        for project in itertools.islice(projects, EDITABLES):
+            self._budget.check_time()
+            yield project
 
     def _add_recorded(self) -> None:
         for number, distribution in enumerate(self._found):
@@ -166,10 +176,11 @@ class _Reader:
     def _add_named(self) -> None:
         """Distributions without a list of files: by top_level.txt, else by their own name."""
         claims: list[tuple[int, str, bool]] = []
+        tops = self._top_levels()
         for number, distribution in enumerate(self._found):
             if not distribution.recorded:
                 self._budget.check_time()
-                names = distribution.top_levels(self._root) or tuple(self._modules_named(distribution.name))
+                names = tops[number] or tuple(self._modules_named(distribution.name))
                 namespaces = distribution.namespaces(self._root)
                 for name in names:
                     self._budget.spend_file()
@@ -185,6 +196,19 @@ class _Reader:
                 continue
             self._builder.add_folder(module, number)
             self._builder.add_file(f"{module}.py", number)
+
+    def _top_levels(self) -> dict[int, tuple[str, ...]]:
+        """The modules that each distribution without a list of files names, or dpkg in its place."""
+        tops: dict[int, tuple[str, ...]] = {}
+        for number, distribution in enumerate(self._found):
+            if not distribution.recorded:
+                self._budget.check_time()
+                tops[number] = distribution.top_levels(self._root)
+        if self._folder.endswith("/dist-packages"):
+            silent = {self._found[number].entry: number for number, names in tops.items() if not names}
+            for entry, modules in debian_modules(self._root, self._folder, silent).items():
+                tops[silent[entry]] = modules
+        return tops
 
     def _exists(self, module: str) -> bool:
         for path in (f"{self._folder}/{module}", f"{self._folder}/{module}.py"):
@@ -204,13 +228,6 @@ class _Reader:
                 yield module
             elif len(parts) > 1 and entry.name == parts[0]:
                 yield "/".join(parts)
-
-    def _editable(self) -> Iterator[tuple[str, Distribution]]:
-        for distribution in self._found:
-            self._budget.check_time()
-            source = distribution.editable_source(self._root)
-            if source is not None:
-                yield source, distribution
 
 
 def _in_site(folder: str) -> bool:

@@ -1,0 +1,3 @@
+from setuptools import setup
+
+setup(name="mono.egglink", version="1.1", packages=["mono_egglink"])
