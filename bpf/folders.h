@@ -77,7 +77,7 @@ inlined int holds_node_packages(struct entry *folder)
 	return folder->name_length == 6 && (name_head(folder) & 0xffffffffffffULL) == NODEJS;
 }
 
-/* A file without a suffix counts below node_modules; deeper than this it is not looked for. */
+/* A file without a suffix counts below the module folders; deeper than this they are not looked for. */
 #define NODE_MODULES_DEPTH 6
 
 inlined int below_node_modules(u64 dentry)
@@ -87,7 +87,7 @@ inlined int below_node_modules(u64 dentry)
 	for (int level = 0; level < NODE_MODULES_DEPTH; level++) {
 		if (read_entry(&folder, dentry) < 0 || folder.parent == dentry)
 			return 0;
-		if (folder.name_length == 12 && name_head(&folder) == NODE_MOD)
+		if (holds_node_packages(&folder))
 			return 1;
 		dentry = folder.parent;
 	}

@@ -14,7 +14,7 @@ enum wanted {
 	WANTED_FILE,        /* stands for itself */
 	WANTED_PYTHON,      /* Python source or byte code: its folder may stand for it */
 	WANTED_NODE,        /* JavaScript source: the first of a folder stands for the folder */
-	WANTED_NODE_BARE,   /* no suffix: wanted below node_modules only */
+	WANTED_NODE_BARE,   /* no suffix: wanted below node_modules and nodejs only */
 	WANTED_JDK_MODULES, /* lib/modules of a JDK */
 };
 

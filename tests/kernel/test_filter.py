@@ -18,12 +18,14 @@ WANTED = (
     "a.jar a.war a.ear a.hpi a.jpi a.par a.sar a.nar a.kar a.far a.rar a.lpkg a.zap a.jmod a.jsa a.class "
     "a.dll a.exe app.deps.json app.runtimeconfig.json "
     "A.PY A.So UPPER.JAR MiXeD.Dll ünï.py x" + "y" * 240 + ".py "
-    "xpackage.json ackage.json node_modules/p/bin/run node_modules/p/LICENSE lib/modules"
+    "xpackage.json ackage.json node_modules/p/bin/run node_modules/p/LICENSE "
+    "nodejs/p/bin/run lib/modules"
 ).split()
 NOT_WANTED = (
     "a.txt a.pyx a.pyo2 apy py js so a.s a.so.x a.so1 .so.1x a.d.ts a.d.mts a.d.cts a.map a.md METADATA "
     "RECORD entry_points.txt package.json Package.JSON a.properties a.xml a.pdb bin/run modules "
-    "other/modules node_modules/p/a.map node_modules/p/x.unknown 7 a.7 passwd x" + "y" * 250
+    "other/modules node_modules/p/a.map node_modules/p/x.unknown nodejs2/p/bin/run nodejs/p/a.map "
+    "7 a.7 passwd x" + "y" * 250
 ).split()
 
 

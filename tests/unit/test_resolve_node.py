@@ -51,6 +51,11 @@ class Container:
         package = self.package(path)
         return package.name, package.version
 
+    def all_names(self, path: str) -> list[tuple[str, str | None]]:
+        result = self.resolver.resolve(self.root, path)
+        assert not isinstance(result, Skipped), result
+        return [(use.package.name, use.package.version) for use in result]
+
     def skip(self, path: str) -> SkipReason:
         result = self.resolver.resolve(self.root, path)
         assert isinstance(result, Skipped), result
@@ -76,6 +81,8 @@ def container(tmp_path: Path) -> Iterator[Container]:
         "/app/node_modules/.bin/tool",
         "/app/node_modules/jsesc/bin/jsesc",
         "/usr/share/nodejs/npm/bin/npm",
+        "/app/node_modules/@img/sharp-libvips-linux-x64/lib/libvips-cpp.so.8.17.1",
+        "/app/node_modules/onnxruntime-node/bin/libonnxruntime.so",
     ],
 )
 def test_claims_what_node_loads(path: str) -> None:
@@ -97,6 +104,8 @@ def test_claims_what_node_loads(path: str) -> None:
         "/a/x.d.cts",
         "/a/node_modules/x/README.md",
         "/usr/bin/tool",
+        "/usr/lib/libvips-cpp.so.42",
+        "/a/node_modules/x/lib.so.txt",
         "/a/x.py",
     ],
 )
@@ -130,6 +139,16 @@ def test_the_purl_keeps_the_case_of_old_names(container: Container) -> None:
         ("/usr/lib/node_modules/lodash", "bin/lodash"),
         ("/usr/share/nodejs/lodash", "lodash.js"),
         ("/usr/lib/x86_64-linux-gnu/nodejs/lodash", "binding.node"),
+        ("/app/node_modules/.store/lodash-npm-4.17.21-6382451519/package", "fp/deep/x.js"),
+        ("/store/links/lodash/4.17.21/9a3f/node_modules/lodash", "lodash.js"),
+        ("/app/node_modules/.bun/lodash@4.17.21/node_modules/lodash", "lodash.js"),
+        ("/app/node_modules/.deno/lodash@4.17.21/node_modules/lodash", "lodash.js"),
+        ("/deno-dir/npm/registry.example/lodash/4.17.21", "lodash.js"),
+        ("/deno-dir/npm/localhost_4873/lodash/4.17.21_1", "fp/x.js"),
+        ("/deno-dir/npm/example/private/@scope/lodash/4.17.21-rc.1", "fp/x.js"),
+        ("/root/.bun/install/cache/lodash@4.17.21@@@1", "lodash.js"),
+        ("/root/.bun/install/cache/@scope/lodash@4.17.21-ab12@@registry.example__9f@@@1", "fp/x.js"),
+        ("/root/.cache/node/corepack/v1/pnpm/9.15.9", "dist/pnpm.cjs"),
     ],
 )
 def test_layouts(container: Container, folder: str, file: str) -> None:
@@ -157,11 +176,56 @@ def test_a_manifest_that_no_registry_delivered_does_not_speak_for_a_subfolder(
     assert container.names("/app/node_modules/lodash/fp/x/y.js") == ("lodash", "4.17.21")
 
 
-def test_a_package_vendored_whole_speaks_for_itself(container: Container) -> None:
+def test_a_package_carried_whole_is_loaded_beside_its_host(container: Container) -> None:
     container.write("/app/node_modules/next/package.json", {"name": "next", "version": "14.0.0"})
     container.write("/app/node_modules/next/vendored/ws/package.json", {"name": "ws", "version": "8.1.0"})
-    assert container.names("/app/node_modules/next/vendored/ws/lib/x.js") == ("ws", "8.1.0")
-    assert container.names("/app/node_modules/next/vendored/x.js") == ("next", "14.0.0")
+    container.write("/app/node_modules/next/vendored/ws/lib/package.json", {"type": "module"})
+    both = [("next", "14.0.0"), ("ws", "8.1.0")]
+    assert container.all_names("/app/node_modules/next/vendored/x.js") == both[:1]
+    assert container.all_names("/app/node_modules/next/vendored/ws/lib/x.js") == both
+    assert container.all_names("/app/node_modules/next/vendored/ws/x.js") == both
+    assert container.all_names("/app/node_modules/next/vendored/ws/lib/deep/x.js") == both
+
+
+def test_the_nearest_of_carried_packages_counts(container: Container) -> None:
+    container.write("/app/node_modules/a/package.json", {"name": "a", "version": "1.0.0"})
+    container.write("/app/node_modules/a/b/package.json", {"name": "b", "version": "1.0.0"})
+    container.write("/app/node_modules/a/b/c/package.json", {"name": "c", "version": "1.0.0"})
+    assert container.all_names("/app/node_modules/a/b/x.js") == [("a", "1.0.0"), ("b", "1.0.0")]
+    assert container.all_names("/app/node_modules/a/b/c/x.js") == [("a", "1.0.0"), ("c", "1.0.0")]
+
+
+def test_a_package_does_not_carry_itself(container: Container) -> None:
+    container.write("/app/node_modules/a/package.json", {"name": "a", "version": "1.2.3"})
+    container.write("/app/node_modules/a/dist/package.json", {"name": "a", "version": "0.0.0"})
+    assert container.names("/app/node_modules/a/dist/x.js") == ("a", "1.2.3")
+
+
+def test_an_unreadable_manifest_below_costs_nothing_and_one_of_the_host_is_told(container: Container) -> None:
+    container.write("/app/node_modules/a/package.json", {"name": "a", "version": "1.2.3"})
+    container.write("/app/node_modules/a/data/package.json", " " * (MANIFEST_LIMIT + 1))
+    assert container.names("/app/node_modules/a/data/x.js") == ("a", "1.2.3")
+    container.write("/app/node_modules/b/package.json", " " * (MANIFEST_LIMIT + 1))
+    container.write("/app/node_modules/b/ws/package.json", {"name": "ws", "version": "8.1.0"})
+    assert container.skip("/app/node_modules/b/ws/x.js") is SkipReason.TOO_LARGE
+
+
+def test_what_lies_in_a_tool_s_own_folder_may_still_be_a_package(container: Container) -> None:
+    container.write("/app/node_modules/.vite/deps/lit/package.json", {"name": "lit", "version": "3.0.0"})
+    assert container.names("/app/node_modules/.vite/deps/lit/x.js") == ("lit", "3.0.0")
+
+
+def test_a_program_of_a_package_proves_it_when_it_is_executed(container: Container) -> None:
+    manifest = {"name": "@esbuild/linux-x64", "version": "0.25.0"}
+    container.write("/app/node_modules/@esbuild/linux-x64/package.json", manifest)
+    result = container.resolver.resolve_program(
+        container.root, "/app/node_modules/@esbuild/linux-x64/bin/esbuild"
+    )
+    assert not isinstance(result, Skipped)
+    assert [(use.package.name, use.evidence) for use in result] == [("@esbuild/linux-x64", Evidence.EXECUTED)]
+    nothing = container.resolver.resolve_program(container.root, "/usr/bin/node")
+    assert isinstance(nothing, Skipped)
+    assert nothing.reason is SkipReason.NOT_A_PACKAGE
 
 
 def test_private_package_without_a_version(container: Container) -> None:
@@ -182,6 +246,10 @@ def test_private_package_without_a_version(container: Container) -> None:
         "/app/node_modules/.cache/tool/x.js",
         "/usr/share/nodejs/loose.js",
         "/usr/share/nodejs/bare/x.js",
+        "/app/node_modules/.store/loose.js",
+        "/deno-dir/npm/registry.example/lodash/registry.js",
+        "/app/npm/dist/lib/1.0.0/x.js",
+        "/app/lib@@@old/x.js",
     ],
 )
 def test_what_is_no_dependency(container: Container, path: str) -> None:

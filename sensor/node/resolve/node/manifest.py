@@ -62,7 +62,9 @@ def npm_package(name: str, version: str | None) -> Package:
     """Return the package under both its names.
 
     The purl keeps the case (purl-spec, npm type: ``JSONStream`` and ``jsonstream`` are two packages)
-    and takes the scope as its namespace, ``@`` encoded. Snyk writes name and version as they stand.
+    and takes the scope as its namespace, ``@`` encoded. Snyk writes name and version as they stand
+    (snyk-docker-plugin, lib/analyzer/applications/node.ts); where a lock file lies beside package.json it
+    takes the names from there, so that an alias keeps its alias, which no installed file tells.
     """
     encoded = "/".join(quote(part, safe="") for part in name.split("/"))
     suffix = "" if version is None else f"@{quote(version, safe=':')}"

@@ -1,0 +1,3 @@
+export default function teas(request, response) {
+  response.json(['green', 'black']);
+}

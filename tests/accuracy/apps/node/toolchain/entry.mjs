@@ -1,0 +1,1 @@
+export const tea = (x) => x ?? 1;

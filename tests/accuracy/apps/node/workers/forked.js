@@ -1,0 +1,2 @@
+'use strict';
+require('mathjs').evaluate('1 + 1');

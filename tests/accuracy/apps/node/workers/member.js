@@ -1,0 +1,3 @@
+'use strict';
+require('comlink');
+process.exit(0);

@@ -1,0 +1,2 @@
+'use strict';
+module.exports = (html) => require('cheerio').load(html)('p').text();
