@@ -25,6 +25,10 @@ from sensor.node.identify.containers import ContainerRegistry
 from sensor.node.identify.metadata import runtime_metadata
 from sensor.node.identify.roots import open_folder
 from sensor.node.identify.runc import RuncStates
+from sensor.node.introspect.cpython import CpythonProbe
+from sensor.node.introspect.dotnet import DotnetProbe
+from sensor.node.introspect.go import GoProbe
+from sensor.node.introspect.hotspot import HotspotProbe
 from sensor.node.introspect.interface import Probe
 from sensor.node.introspect.introspector import Introspector
 from sensor.node.inventory import Inventory
@@ -32,6 +36,9 @@ from sensor.node.natives import Natives
 from sensor.node.pipeline import Pipeline
 from sensor.node.reporter import Reporter
 from sensor.node.resolve.dispatch import Dispatcher
+from sensor.node.resolve.dotnet.resolver import DotnetResolver
+from sensor.node.resolve.go.resolver import GoResolver
+from sensor.node.resolve.java.resolver import JavaResolver
 from sensor.node.resolve.node.resolver import NodeResolver
 from sensor.node.resolve.openers import Openers
 from sensor.node.resolve.python.resolver import PythonResolver
@@ -89,11 +96,14 @@ def _build(settings: NodeSettings) -> Rooms:
 
 
 def _dispatcher() -> Dispatcher:
-    return Dispatcher((PythonResolver(), NodeResolver()), Openers())
+    node, dotnet, go = NodeResolver(), DotnetResolver(), GoResolver()
+    return Dispatcher(
+        (PythonResolver(), node, JavaResolver(), dotnet, go), Openers(), programs=(go, dotnet, node)
+    )
 
 
 def _probes() -> tuple[Probe, ...]:
-    return ()
+    return HotspotProbe(), CpythonProbe(), DotnetProbe(), GoProbe()
 
 
 def _run(settings: NodeSettings, rooms: Rooms, stop: threading.Event) -> int:
