@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test unit demo bench lock clean
+.PHONY: help setup lint test unit demo accuracy fuzz bench lock clean
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
@@ -21,6 +21,12 @@ unit: setup  ## the tests that need neither root nor containers
 
 lint: setup  ## ruff, mypy, import contracts, licence and registry checks
 	@scripts/lint
+
+accuracy: setup  ## as root: real applications, each asked for its own truth; writes docs/accuracy.md and build/accuracy.json
+	@$(BIN)/python -m tests.accuracy $(ACCURACY)
+
+fuzz: setup  ## hostile bytes for every parser, for five minutes; FUZZ="--inputs 1000000" for as many
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
 bench: setup  ## as root: what the sensor costs, against opensnoop and bpftrace; writes build/bench.json
 	@$(BIN)/python -m tests.bench
