@@ -123,4 +123,34 @@ NAMES = (
         "ask_process",
         "/app/app-1.0.jar",
     ),
+    one(
+        "Eclipse's compiler under the release of Eclipse",
+        "Tomcat 9.0.82, lib/ecj-4.20.jar: the same bytes as org.eclipse.jdt:ecj:3.26.0",
+        jar(
+            manifest(
+                Bundle_SymbolicName="org.eclipse.jdt.core.compiler.batch",
+                Bundle_Version="3.26.0.v20210609-0549",
+                Created_By="Maven Archiver 3.5.0",
+            )
+            | classes("org/eclipse/jdt/core/X")
+        ),
+        (expected("org.eclipse.jdt", "ecj", "3.26.0"),),
+        "/opt/tomcat/lib/ecj-4.20.jar",
+    ),
+    one(
+        "launcher that was never published",
+        "Tomcat 9.0.82, bin/bootstrap.jar: Main-Class and Class-Path, and no group but its own name",
+        jar(
+            manifest(
+                Main_Class="org.apache.catalina.startup.Bootstrap",
+                Class_Path="commons-daemon.jar",
+                Implementation_Title="Apache Tomcat Bootstrap",
+                Implementation_Vendor="Apache Software Foundation",
+                Implementation_Version="9.0.82",
+            )
+            | classes("org/apache/catalina/startup/Bootstrap", "org/apache/juli/X")
+        ),
+        "ask_process",
+        "/opt/tomcat/bin/bootstrap.jar",
+    ),
 )

@@ -48,7 +48,16 @@ public class App {
         }
     }
 
+    static void unpack(String library, String name) throws Exception {
+        File copy = File.createTempFile(name, ".so");
+        java.nio.file.Files.copy(java.nio.file.Path.of(library), copy.toPath(),
+                                 java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+        System.load(copy.getPath());
+        copy.delete();
+    }
+
     static void run(String[] words) throws Exception {
+        if (words[0].equals("unpack")) { unpack(words[1], words[2]); return; }
         ClassLoader loader = App.class.getClassLoader();
         if (words[0].equals("nested")) loader = new Nested(words[2], words[3]);
         if (words[0].equals("jars")) {
@@ -182,6 +191,21 @@ def test_initialised_and_merely_loaded_classes_grade_their_jar(
     finding = look(process, root)
     assert told(finding) == {"alpha@1.0": Evidence.EXECUTED, "beta@1.0": Evidence.OPENED}
     assert [use.path for use in finding.uses] == jars[:2]
+
+
+def test_a_jar_with_nothing_but_a_library_is_used_when_that_is_mapped(
+    ground: Ground, start: Start, root: RootFilesystem
+) -> None:
+    library = next(Path("/usr/lib").glob("*/libz.so.1"))
+    jars = [
+        ground.jar(
+            f"lib/{name}-1.0.jar", artifact=name, more={f"META-INF/native/lib{name}_x86_64.so": b"\x7fELF"}
+        )
+        for name in ("epoll", "kqueue", "z")
+    ]
+    path = ":".join([str(ground.app), *jars])
+    process = start(JAVA_17, "-cp", path, "App", f"unpack|{library}|libepoll_x86_64")
+    assert told(look(process, root)) == {"epoll@1.0": Evidence.MAPPED}
 
 
 def test_a_second_look_sees_more_and_the_stamp_tells_when(

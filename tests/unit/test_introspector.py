@@ -20,6 +20,7 @@ from sensor.node.backfill.processes import ProcessTable
 from sensor.node.introspect import introspector as module
 from sensor.node.introspect.interface import Finding, Subject
 from sensor.node.introspect.introspector import Introspector
+from sensor.node.introspect.schedule import Schedule
 from sensor.node.inventory import Inventory
 from sensor.node.rootfs import RootFilesystem
 from sensor.node.scan import ProcessScan
@@ -111,6 +112,7 @@ def test_a_process_that_opened_an_archive_is_asked_once_it_is_quiet(asking: Aski
     asking.note(event("/b.jar"))
     asking.round(begun)
     assert asking.probe.looks == []
+    assert asking.report().coverage_reasons == ("unasked",)
     asking.round(begun + 0.7)
     ((subject, files),) = asking.probe.looks
     assert files == ("/a.jar", "/b.jar")
@@ -305,7 +307,7 @@ def test_bounds_are_said(asking: Asking, monkeypatch: pytest.MonkeyPatch) -> Non
     asking.note(event("/a.jar"))
     assert asking.introspector.counters["dropped"] == 0
     asking.note(event("/b.jar"))
-    assert asking.report().coverage_reasons == ("too_many_archives",)
+    assert asking.report().coverage_reasons == ("too_many_archives", "unasked")
     asking.inventory.seen(OTHER)
     asking.introspector.note(event("/c.jar", pid=1), OTHER, True)
     assert asking.report(OTHER).coverage_reasons == ("too_many_processes",)
@@ -353,24 +355,42 @@ def test_the_thread_asks_by_itself(asking: Asking) -> None:
     assert len(asking.probe.looks) == 1
 
 
-def test_a_process_that_tells_nothing_new_is_asked_ever_more_rarely(asking: Asking) -> None:
-    asking.note()
-    asking.round()
-    schedule = asking.introspector._processes[os.getpid()].schedule
-    gaps = []
-    now = 1000.0
-    for _ in range(12):
-        schedule.asked(now, 0.001, news=False, counted=False)
-        gaps.append(schedule.due - now)
+def gaps(schedule: Schedule, times: int, took: float, *, counted: bool) -> list[float]:
+    found, now = [], 1000.0
+    for _ in range(times):
+        schedule.asked(now, took, news=False, counted=counted)
+        found.append(schedule.due - now)
         now = schedule.due
-    assert gaps[0] == 2.0
-    assert all(b == min(2 * a, 300.0) for a, b in itertools.pairwise(gaps))
-    schedule.asked(now, 0.001, news=True, counted=False)
-    assert schedule.due - now == 1.0
-    schedule.asked(now, 2.0, news=True, counted=False)
-    assert schedule.due - now == 40.0, "asking took long: at most a twentieth of a core"
-    schedule.opened(now)
-    assert schedule.due - now == 40.0
+    return found
+
+
+def test_a_process_that_tells_nothing_new_is_asked_ever_more_rarely() -> None:
+    found = gaps(Schedule(0.0), 12, 0.001, counted=False)
+    assert found[0] == 2.0
+    assert all(b == min(2 * a, 300.0) for a, b in itertools.pairwise(found))
+
+
+def test_news_make_it_prompt_again() -> None:
+    schedule = Schedule(0.0)
+    gaps(schedule, 5, 0.001, counted=False)
+    schedule.asked(2000.0, 0.001, news=True, counted=False)
+    assert schedule.due == 2001.0
+
+
+def test_while_its_counter_moves_a_process_is_asked_promptly_as_long_as_there_is_credit() -> None:
+    found = gaps(Schedule(0.0), 200, 0.3, counted=True)
+    assert found[:20] == [2.0] * 20
+    spent = 200 * 0.3
+    assert spent <= 10.0 + 0.015 * sum(found), "the credit and its refill, or little more"
+
+
+def test_what_takes_long_does_not_keep_a_starting_process_waiting() -> None:
+    schedule = Schedule(0.0)
+    schedule.asked(100.0, 2.5, news=True, counted=True)
+    schedule.opened(100.1)
+    assert schedule.due == 102.5
+    schedule.asked(110.0, 12.0, news=True, counted=True)  # the credit is spent
+    assert schedule.due == 110.0 + 240.0
 
 
 def test_the_strongest_grade_stays(asking: Asking) -> None:

@@ -3,7 +3,8 @@
 A jar is opened because it is on the class path; whether anything in it is used, only its classes tell. An
 archive with an initialised class is ``executed``. One whose classes were loaded but not initialised is
 ``opened``: they were looked at, by a framework that scans for annotations, or as a type in a signature.
-What was shaded into an archive stays ``bundled``.
+One whose shared library was unpacked and is mapped is ``mapped``: Netty's natives come in jars without a
+class. What was shaded into an archive stays ``bundled``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ ARCHIVE_UNREADABLE = "archive_unreadable"
 """Coverage reason: a JVM has classes, and not all archives they may come from could be read."""
 ENDED_UNASKED = "ended_unasked"
 """Coverage reason: the process ended while it was asked."""
+
+
+_SYSTEM_FOLDERS = ("/usr/", "/lib/", "/lib64/")
 
 
 class HotspotProbe:
@@ -62,7 +66,8 @@ class HotspotProbe:
         if scan.problem == Problem.SYMBOLS_NOT_FOUND:
             return Finding((), CLASS_GRAPH_UNSUPPORTED)
         used = files_in_order(files, opened, mapped)
-        return self._finding(scan, root, candidates(launched, root, used, self._origins))
+        archives = candidates(launched, root, used, self._origins)
+        return self._finding(scan, root, archives, _unpacked(mapped))
 
     def sweep(self) -> None:
         self._origins.sweep()
@@ -75,7 +80,9 @@ class HotspotProbe:
             published = perf_data_in_memory(subject.pid, subject.start_boottime, self._proc)
         return published
 
-    def _finding(self, scan: ClassScan, root: RootFilesystem, archives: Candidates) -> Finding:
+    def _finding(
+        self, scan: ClassScan, root: RootFilesystem, archives: Candidates, unpacked: Collection[str]
+    ) -> Finding:
         problem = "" if scan.whole else CLASS_GRAPH_UNREADABLE
         classes = classes_of_the_application(scan)
         wanted = {loaded.name for loaded in classes}
@@ -89,6 +96,9 @@ class HotspotProbe:
         if wanted and archives.unreadable:
             problem = problem or ARCHIVE_UNREADABLE
         uses: dict[PackageUse, None] = {}
+        for origin in origins:
+            if origin.own is not None and _is_mapped(origin, unpacked):
+                uses[replace(origin.own, evidence=Evidence.MAPPED)] = None
         for origin, state in join(classes, origins, archives.class_path):
             uses.update(dict.fromkeys(_uses(origin, state)))
         return Finding(tuple(uses), problem)
@@ -96,6 +106,29 @@ class HotspotProbe:
 
 def _is_jvm(mapped: Collection[ProcessFile]) -> bool:
     return any(file.endswith(f"/{LIBRARY}") for file in mapped)
+
+
+def _unpacked(mapped: Collection[ProcessFile]) -> list[str]:
+    """The file names of mapped libraries that no distribution's package put where they are."""
+    return [
+        file.rpartition("/")[2]
+        for file in mapped
+        if ".so" in file and not file.startswith(_SYSTEM_FOLDERS) and not _of_the_jdk(file, mapped)
+    ]
+
+
+def _of_the_jdk(file: str, mapped: Collection[ProcessFile]) -> bool:
+    home = next((library for library in mapped if library.endswith(f"/{LIBRARY}")), "")
+    return file.startswith(home[: home.rfind("/lib/") + 5] or "\0")
+
+
+def _is_mapped(origin: Origin, unpacked: Collection[str]) -> bool:
+    """Whether a library of the archive is mapped, under the name with something random that it was given:
+    libnetty_tcnative_linux_x86_648161.so, snappy-1.1.10-9ab1-libsnappyjava.so.
+    """
+    return any(
+        name.startswith(native) or f"-{native}" in name for native in origin.natives for name in unpacked
+    )
 
 
 def _uses(origin: Origin, state: ClassState) -> Iterator[PackageUse]:

@@ -36,6 +36,8 @@ SIBLINGS_PERIOD = 5.0
 """Seconds between two searches for further processes of the same programs."""
 SWEEP_PERIOD = 60.0
 
+UNASKED = "unasked"
+"""Coverage reason: a process opened an archive and was not asked yet what it uses of it."""
 ENDED_UNASKED = "ended_unasked"
 """Coverage reason: a process ended before it could be asked what it used of an archive it opened."""
 TOO_MANY_PROCESSES = "too_many_processes"
@@ -93,7 +95,7 @@ class Introspector(threading.Thread):
         self.counters: Counter[str] = Counter()
         """:data:`OUTCOMES`, and the names of probes with the times that each had an answer."""
         self.seconds = 0.0
-        """Spent on asking."""
+        """Of processor time, spent on asking."""
 
     @property
     def processes(self) -> int:
@@ -127,7 +129,10 @@ class Introspector(threading.Thread):
             entry = self._entry(subject)
             if entry is None:
                 return
-            entry.holds_packages |= holds_packages
+            if holds_packages and not entry.holds_packages:
+                entry.holds_packages = True
+                if not entry.asked:
+                    self._problems.found(container, event.pid, UNASKED)
             if len(entry.files) < MAX_FILES:
                 entry.files[event.path] = None
             elif event.path not in entry.files:
@@ -244,25 +249,27 @@ class Introspector(threading.Thread):
         self._ask(entry, root)
 
     def _ask(self, entry: _Asked, root: RootFilesystem) -> None:
-        begun = time.monotonic()
+        begun = time.thread_time()
         with self._lock:
             files, scans = tuple(entry.files), tuple(entry.waiting)
         try:
             finding = self._look(entry, root, files)
         except Exception:
             self._done(scans, entry, False)
-            entry.schedule.asked(time.monotonic(), time.monotonic() - begun, news=False, counted=False)
+            took = time.thread_time() - begun
+            entry.schedule.asked(time.monotonic(), took, news=False, counted=False)
             self._problems.found(entry.subject.container, entry.subject.pid, "failed")
             raise
-        now = time.monotonic()
-        self.seconds += now - begun
+        took = time.thread_time() - begun
+        self.seconds += took
         if finding is None:  # no runtime that has anything to tell
+            self._problems.solved(entry.subject.container, entry.subject.pid)
             with self._lock:
                 entry.asked = True
-                entry.schedule.asked(now, now - begun, news=False, counted=False)
+                entry.schedule.asked(time.monotonic(), took, news=False, counted=False)
             self._done(scans, entry, False)
             return
-        self._heed(entry, finding, now - begun)
+        self._heed(entry, finding, took)
         self._done(scans, entry, not finding.problem)
 
     def _look(self, entry: _Asked, root: RootFilesystem, files: Sequence[str]) -> Finding | None:
@@ -303,6 +310,7 @@ class Introspector(threading.Thread):
         if not entry.asked and entry.holds_packages:
             self.counters[ENDED_UNASKED] += 1
             self._inventory.partial(entry.subject.container, ENDED_UNASKED)
+            self._problems.solved(entry.subject.container, entry.subject.pid, only=UNASKED)
         for scan in entry.waiting:
             self._scanned(scan, False)
 

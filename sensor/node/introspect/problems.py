@@ -33,9 +33,10 @@ class Problems:
             pids.add(pid)
         self._partial(container, reason)
 
-    def solved(self, container: ContainerIdentity, pid: int, but: str = "") -> None:
-        """The process has told everything, ``but`` aside."""
-        for key in [key for key in self._open if key[0] == container.id and key[1] != but]:
+    def solved(self, container: ContainerIdentity, pid: int, but: str = "", only: str = "") -> None:
+        """The process has told everything, ``but`` aside; or of its reasons ``only`` this one is void."""
+        mine = [key for key in self._open if key[0] == container.id and key[1] != but]
+        for key in [key for key in mine if only in ("", key[1])]:
             pids = self._open[key]
             if pid in pids:
                 pids.discard(pid)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sensor.model.package import SkipReason
 from sensor.node.resolve.archive import Archive, BadArchive, Member
 from sensor.node.resolve.java.filename import stem_of
-from sensor.node.resolve.java.identity import Evidence
+from sensor.node.resolve.java.identity import Evidence, starts
 from sensor.node.resolve.java.manifest import MANIFEST_BYTES, NO_MANIFEST, Manifest, parse_manifest
 from sensor.node.resolve.java.pom import (
     POM_BYTES,
@@ -26,6 +27,7 @@ ARCHIVES = (
 
 _POMS = 1000
 _NESTED = 4000
+_NATIVES = 64
 _NAME_LENGTH = 1024  # of what is kept by name; an entry may have 64 KiB
 _CLASS_PATH_INDEX_BYTES = 1 << 20
 
@@ -55,18 +57,20 @@ class Contents:
     package: str = ""
     nested: list[Member] = field(default_factory=list)
     has_classes: bool = False
+    natives: tuple[str, ...] = ()
+    """Names of the shared libraries to be unpacked, without folder and suffix: ``libnetty_tcnative``."""
     brings_libraries: bool = False
 
     def evidence(self, path: str) -> Evidence:
         manifest = self.manifest
-        starts = bool(manifest.get("main-class") and manifest.class_path.strip())
+        of_a_library = any(map(manifest.get, _OF_LIBRARIES))
         return Evidence(
             stem=stem_of(path),
             poms=self.poms,
             manifest=self.manifest,
             package=self.package,
             grouped="/lib/main/" in path or "/lib/boot/" in path,
-            application=self.brings_libraries or (starts and not any(map(manifest.get, _OF_LIBRARIES))),
+            application=self.brings_libraries or (starts(manifest) and not of_a_library),
         )
 
 
@@ -110,9 +114,11 @@ class _Pass:
             self._found_class(class_name(name))
         elif name.endswith(_HIDDEN_CLASSES):
             self._found_class(name[name.find(b"/") + 1 : name.rfind(b".")])
-        elif len(name) > _NAME_LENGTH:
-            return
-        elif name.endswith(_ARCHIVES) or name.lower().endswith(_ARCHIVES):
+        elif len(name) <= _NAME_LENGTH:
+            self._take_other(name, member)
+
+    def _take_other(self, name: bytes, member: Member) -> None:
+        if name.endswith(_ARCHIVES) or name.lower().endswith(_ARCHIVES):
             self._take_nested(member)
         elif name.endswith((b".properties", b".xml")):
             if match := _POM.fullmatch(name):
@@ -123,6 +129,8 @@ class _Pass:
             self._manifest = self._manifest or member
         elif name.endswith(b"classpath.idx"):
             self._index = self._index or member
+        elif name.endswith(b".so"):
+            self._found_native(name[name.rfind(b"/") + 1 : -3])
 
     def _found_class(self, name: bytes) -> None:
         if self._on_class is not None:
@@ -132,6 +140,11 @@ class _Pass:
                 self._first = name
             self._last = max(self._last, name)
         self._contents.has_classes = True
+
+    def _found_native(self, name: bytes) -> None:
+        natives = self._contents.natives
+        if len(natives) < _NATIVES:
+            self._contents.natives = (*natives, sys.intern(name.decode("utf-8", "replace")))
 
     def _take_nested(self, member: Member) -> None:
         contents = self._contents

@@ -21,12 +21,15 @@ from sensor.node.resolve.java.pom import Coordinates, coordinates
 
 _JDK_TITLES = frozenset({"Java Runtime Environment", "Java Platform API Specification"})
 _GROUP = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+)+", re.ASCII)
-_PATCHED_VERSION = re.compile(
-    r"\.jre\d+"
-)  # mssql-jdbc: the pom inside lacks what the artifact was published with
+# mssql-jdbc: the pom inside lacks what the artifact was published with.
+_PATCHED_VERSION = re.compile(r"\.jre\d+")
 # Named as a vendor, but home of many groups.
 _TOO_WIDE = frozenset({"org.apache", "com.sun", "org.eclipse", "com.oracle", "com.google", "org.jboss"})
 _GROUP_WORDS = 8
+# Eclipse's compiler is named after the release of Eclipse (ecj-4.20.jar, in Tomcat), and published under the
+# version of its bundle (3.26.0.v20210609-0549 as 3.26.0).
+_ECJ = "ecj"
+_NUMBERS = re.compile(r"\d+\.\d+\.\d+")
 _INNER_PACKAGES = ("internal", "impl")
 _BUNDLE_TOOLS = ("apache maven bundle plugin", "bnd-maven-plugin", "maven")
 
@@ -70,6 +73,11 @@ def identify(evidence: Evidence) -> Identity:
         return Identity(_completed(own, evidence), shaded)
     named = None if evidence.application else _named(evidence)
     return Identity(named, tuple(pom for pom in evidence.poms if pom != named))
+
+
+def starts(manifest: Manifest) -> bool:
+    """Whether a jar is there to be started, with others that its manifest names."""
+    return bool(manifest.get("main-class") and manifest.class_path.strip())
 
 
 def is_jdk(manifest: Manifest) -> bool:
@@ -163,12 +171,16 @@ def _named(evidence: Evidence) -> Coordinates | None:
     if split.version is None and (told := _told_by_bundle(bundle, evidence.manifest)):
         return told
     version = _version(evidence, split)
+    if split.artifact == _ECJ and (match := _NUMBERS.match(evidence.manifest.get("bundle-version"))):
+        version = match[0]
     if version is None:
         return None
     group, artifact = _group_and_artifact(evidence, bundle, split, version)
     if not artifact:
         artifact = evidence.manifest.get("implementation-title")
     group = known_group(artifact, version, evidence.package) or group or _group(evidence, bundle, artifact)
+    if group == artifact and starts(evidence.manifest):
+        return None  # nothing names it, and it starts something: Tomcat's bin/bootstrap.jar
     return coordinates(group, artifact, version)
 
 

@@ -31,13 +31,14 @@ class Origin:
     ``classes`` are internal names (``org/x/Y``): those below META-INF/versions, BOOT-INF/classes and
     WEB-INF/classes stand under the name they are loaded by. ``own`` is the package that the archive is,
     None when it is the application itself or nothing tells; ``shaded`` are those shaded into it. All are
-    graded bundled.
+    graded bundled. ``natives`` are the shared libraries in it, without folder and suffix.
     """
 
     location: str
     classes: frozenset[str]
     own: PackageUse | None
     shaded: tuple[PackageUse, ...]
+    natives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class _Place:
     location: str
     own: PackageUse | None
     shaded: tuple[PackageUse, ...]
+    natives: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,8 @@ class Origins:
     def find(self, root: RootFilesystem, path: str, wanted: Collection[str]) -> tuple[Origin, ...] | Skipped:
         """Return where the ``wanted`` classes stand in the archive ``path`` and those inside it.
 
-        In the order of the class path inside a fat jar; archives without any of them are left out. A class
-        that stands in several is in each. Never raises for anything a container may contain.
+        In the order of the class path inside a fat jar; archives with none of them and no natives are left
+        out. A class that stands in several is in each. Never raises for anything a container may contain.
         """
         try:
             key = (path, root.stat(path).identity)
@@ -82,9 +84,9 @@ class Origins:
             self._hashed = (wanted, hashed(wanted))
         found = known.index.find(self._hashed[1])
         return tuple(
-            Origin(place.location, frozenset(found[number]), place.own, place.shaded)
+            Origin(place.location, frozenset(found.get(number, ())), place.own, place.shaded, place.natives)
             for number, place in known.places.items()
-            if number in found
+            if number in found or place.natives
         )
 
     def class_path_of(self, root: RootFilesystem, path: str) -> tuple[str, ...]:
@@ -115,10 +117,10 @@ def _read(root: RootFilesystem, path: str) -> _Known | Skipped:
     try:
         with root.open(path) as file:
             for layer in read_tree(file, path, index.add):
-                if layer.contents.has_classes:
+                if layer.contents.has_classes or layer.contents.natives:
                     uses = uses_of(layer, path)
                     own, shaded = (uses[0], uses[1:]) if layer.identity.own else (None, uses)
-                    places[layer.number] = _Place(path + layer.inside, own, shaded)
+                    places[layer.number] = _Place(path + layer.inside, own, shaded, layer.contents.natives)
     except Unreadable as error:
         return Skipped(error.reason, f"{path}: {error.detail}")
     except OSError as error:
