@@ -18,9 +18,10 @@ from tests.bench.load import install_opener, run_load
 from tests.bench.packages import install
 from tests.bench.probe import Amount, compile_probe
 from tests.bench.process import BUILD, BenchError, end_in_order_on_signals, progress, split_processors
-from tests.bench.report import Report, as_json, bars
+from tests.bench.report import RESOLVERS, Report, as_json, bars, resolvers_json
+from tests.bench.resolvers import measure
 from tests.bench.rounds import Rounds, Stage
-from tests.bench.table import table
+from tests.bench.table import resolver_table, table
 
 INTERRUPTED = 130
 
@@ -31,6 +32,7 @@ class Plan:
     amount: Amount
     warm_up: float
     load_seconds: float
+    resolver_rounds: int
     patience: float
     """Seconds to wait, in all, for foreign tracing programs to end."""
 
@@ -40,11 +42,17 @@ WHOLE = Plan(
     amount=Amount(milliseconds=1_200, opens=2_500, calls=10_000),
     warm_up=5,
     load_seconds=60,
+    resolver_rounds=5,
     patience=60,
 )
 # For the tests: the same way through, figures too coarse to quote.
 QUICK = Plan(
-    rounds=1, amount=Amount(milliseconds=300, opens=1_000, calls=5_000), warm_up=2, load_seconds=3, patience=0
+    rounds=1,
+    amount=Amount(milliseconds=300, opens=1_000, calls=5_000),
+    warm_up=2,
+    load_seconds=3,
+    resolver_rounds=1,
+    patience=0,
 )
 
 
@@ -52,6 +60,8 @@ def main() -> int:
     arguments = _arguments()
     end_in_order_on_signals()
     try:
+        if arguments.only:
+            return _only_resolvers(arguments.json)
         report = _run(arguments.quick, arguments.silent_peers)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -69,6 +79,16 @@ def main() -> int:
     return 1 if over else 0
 
 
+def _only_resolvers(path: Path) -> int:
+    """Measure these alone, and leave the other figures of the file as they are."""
+    costs = measure(WHOLE.resolver_rounds)
+    document = json.loads(path.read_text()) if path.exists() else {}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document | {RESOLVERS: resolvers_json(costs)}, indent=2) + "\n")
+    print("\n".join(resolver_table(costs)))
+    return 0
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="about 15 s: one round and a short load")
@@ -77,6 +97,7 @@ def _arguments() -> argparse.Namespace:
         action="store_true",
         help="peers that drop the probe's opens in the kernel, unprinted",
     )
+    parser.add_argument("--only", choices=("resolvers",), help="no root, some seconds: these alone")
     parser.add_argument("--json", type=Path, default=BUILD / "bench.json", help="where the figures go")
     return parser.parse_args()
 
@@ -95,6 +116,8 @@ def _run(quick: bool, silent_peers: bool) -> Report:
         rounds = Rounds(stage, plan.amount, silent_peers, plan.patience)
         rounds.run(plan.rounds)
         load = run_load(stage, plan.warm_up, plan.load_seconds)
+    progress("the resolvers by themselves")
+    resolvers = measure(plan.resolver_rounds)
     return Report(
         samples=tuple(rounds.samples),
         load=load,
@@ -104,6 +127,7 @@ def _run(quick: bool, silent_peers: bool) -> Report:
         quick=quick,
         silent_peers=silent_peers,
         environment=facts,
+        resolvers=resolvers,
     )
 
 

@@ -8,8 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tests.bench.resolver_cost import ResolverCost
+
 CONTENDERS = ("base", "sensor", "opensnoop", "bpftrace")
 TOOLS = CONTENDERS[1:]
+
+RESOLVERS = "resolver_cost"
 
 Measure = Literal["cpu_ns", "wall_ns", "typical_ns"]
 
@@ -112,6 +116,7 @@ class Report:
     quick: bool = False
     silent_peers: bool = False
     environment: dict[str, object] = field(default_factory=dict)
+    resolvers: dict[str, ResolverCost] = field(default_factory=dict)
 
 
 def quiet(values: Sequence[float]) -> float:
@@ -210,8 +215,14 @@ def as_json(report: Report) -> dict[str, object]:
         "quick": report.quick,
         "silent_peers": report.silent_peers,
         "environment": report.environment,
+        RESOLVERS: resolvers_json(report.resolvers),
     }
     return document
+
+
+def resolvers_json(costs: dict[str, ResolverCost]) -> dict[str, object]:
+    """Under :data:`RESOLVERS` in the JSON: language -> microseconds for a file."""
+    return {language: cost.as_json() for language, cost in costs.items()}
 
 
 def _by_round(samples: Sequence[Sample], case: Case, contender: str, measure: Measure) -> dict[int, float]:

@@ -16,6 +16,7 @@ from tests.bench.report import (
     bars,
     ratio,
 )
+from tests.bench.resolver_cost import ResolverCost, rows
 
 _TITLES = {
     Case.OPEN_OTHER: "open+close, no package",
@@ -36,11 +37,21 @@ def table(report: Report) -> str:
         + [_ratios(report.samples, case) for case in Case]
     )
     lines += ["", *_peers(report), *_agent(report)]
+    if report.resolvers:
+        lines += ["", *resolver_table(report.resolvers)]
     if report.load.disturbed:
         lines.append(f"beware: the agent also took {report.load.events:,} events of other containers")
     if report.disturbed:
         lines.append(f"beware: {report.disturbed} measurements ran beside foreign tracing programs")
     return "\n".join(lines)
+
+
+def resolver_table(costs: dict[str, ResolverCost]) -> list[str]:
+    """What a file costs each language's resolver."""
+    return [
+        "resolver cost: us for one file, the first time it is seen (its package looked up) and seen before",
+        *_rows(rows(costs)),
+    ]
 
 
 def _heading() -> list[str]:
