@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
 help:  # list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## install what is missing (distribution packages, .venv); nothing to do takes under 2 s
 	@scripts/setup
@@ -14,7 +14,7 @@ demo: setup  ## as root: two real containers, and the table of the packages they
 	@$(BIN)/python -m tests.demo
 
 test: lint  ## as root: lint, then every test, real kernel and containers included
-	@$(BIN)/pytest --kernel --containers
+	@$(BIN)/pytest --kernel --containers --fuzz
 
 unit: setup  ## the tests that need neither root nor containers
 	@$(BIN)/pytest
@@ -22,10 +22,10 @@ unit: setup  ## the tests that need neither root nor containers
 lint: setup  ## ruff, mypy, import contracts, licence and registry checks
 	@scripts/lint
 
-accuracy: setup  ## as root: real applications, each asked for its own truth; writes docs/accuracy.md and build/accuracy.json
+accuracy: setup  ## as root: 65 real applications, each asked for its own truth; writes docs/accuracy.md
 	@$(BIN)/python -m tests.accuracy $(ACCURACY)
 
-fuzz: setup  ## hostile bytes for every parser, for five minutes; FUZZ="--inputs 1000000" for as many
+fuzz: setup  ## hostile bytes for every parser, five minutes of them; FUZZ="--inputs 1000000" for as many
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
 bench: setup  ## as root: what the sensor costs, against opensnoop and bpftrace; writes build/bench.json

@@ -1,8 +1,8 @@
 """Options and what they ask of the machine.
 
 Plain ``pytest`` runs what needs neither root nor a container. ``--kernel`` adds the tests that load
-programs into this kernel, ``--containers`` those that run real containers. A test asked for on a
-machine that lacks what it needs fails; it is never skipped.
+programs into this kernel, ``--containers`` those that run real containers, ``--fuzz`` a minute of hostile
+bytes for every parser. A test asked for on a machine that lacks what it needs fails; it is never skipped.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pytest
 _OPTIONS = {
     "kernel": "run the tests that load programs into this kernel; they need root",
     "containers": "run the tests that start real containers; they need root and runc",
+    "fuzz": "feed hostile bytes to every parser for a minute",
 }
 
 
@@ -61,7 +62,7 @@ def real_kernel() -> None:
 @pytest.fixture(scope="session")
 def real_containers(real_kernel: None) -> None:
     """Fails unless containers can be run here."""
-    for program in ("runc", "podman", "node", "npm"):
+    for program in ("runc", "podman", "node", "npm", "java", "mvn", "go", "mcs"):
         _require(shutil.which(program) is not None, f"found no {program}: run `make setup`")
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.fuzz.catalogue import catalogue
 from tests.fuzz.report import last_line, problems, table
 from tests.fuzz.run import Budget, run
+
+pytestmark = pytest.mark.fuzz
 
 SECONDS = 55.0
 
