@@ -20,7 +20,7 @@ from sensor.model.events import EventFlag, EventKind, FileId, KernelEvent
 from sensor.node.backfill.cpython import Problem, loaded_modules
 from sensor.node.backfill.cpython_modules import LoadedModule
 from sensor.node.backfill.processes import Process, ProcessTable
-from sensor.node.identify.processes import Process as HeldProcess
+from sensor.node.identify.processes import lives
 
 # Programs that load packages and leave no trace of it in /proc, under versions too (pypy3.10), but not
 # whatever begins alike (node_exporter).
@@ -87,7 +87,7 @@ def scan(
     program = table.program(process.pid)
     mapped = table.mapped_files(process.pid)
     files = (*mapped, *table.open_files(process.pid))
-    if not _is_alive(process):
+    if not lives(process.pid, process.start_boottime):
         return Scanned.PART  # and the files may be those of the next process with its pid
     if program is not None:
         resolve(process_event(process, program, work.asked_at, program.deleted, EventKind.EXEC))
@@ -107,14 +107,6 @@ def scan(
 
 def _cuts(table: ProcessTable) -> int:
     return sum(table.counters[name] for name in _CUT)
-
-
-def _is_alive(process: Process) -> bool:
-    try:
-        with HeldProcess(process.pid) as held:
-            return held.started_at(process.start_boottime)
-    except OSError:
-        return False
 
 
 def _module_files(modules: tuple[LoadedModule, ...]) -> Iterator[str]:

@@ -375,8 +375,6 @@ def test_a_library_mapped_later_is_seen_at_its_open(
     openers.observe(event(server, path=embedder.library, process=embedder.process))
     assert openers.ecosystems(event(server), root) == PYTHON
     assert openers.ecosystems(event(server, namespace=2), root) == NOBODY
-    openers.forget(1)
-    assert openers.ecosystems(event(server), root) == NOBODY
 
 
 def test_a_library_not_mapped_yet_at_its_open_is_seen_at_the_next_event(

@@ -21,10 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from sensor.node.backfill.mappings import Mapping, Region, answering_devices, parse_mappings, readable_regions
-
-_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")  # ns; proc_pid_stat(5) counts in these
-_START_TIME = 19  # field 22 of proc_pid_stat(5), counted from field 3, which follows the name
-_DEAD = frozenset({b"Z", b"X", b"x"})
+from sensor.node.process_start import is_same_start, start_ticks
 
 _GONE = (FileNotFoundError, ProcessLookupError)
 
@@ -116,7 +113,7 @@ class ProcessMemory:
 
     def started_at(self, start_boottime: int) -> bool:
         """Whether the process started at ``start_boottime`` (ns), as far as the ticks of /proc can tell."""
-        return abs(self._start - start_boottime // _TICK) <= 1
+        return is_same_start(self._start, start_boottime)
 
     def verify(self) -> None:
         """Raise ProcessGone unless the process is alive and still the one that was opened."""
@@ -251,10 +248,10 @@ class ProcessMemory:
             os.close(fd)
 
     def _start_ticks(self) -> int:
-        fields = self._read_file(self._folder, "stat").rpartition(b")")[2].split()
-        if len(fields) <= _START_TIME or fields[0] in _DEAD:
+        ticks = start_ticks(self._read_file(self._folder, "stat"))
+        if ticks is None:
             raise ProcessLookupError("a zombie")
-        return int(fields[_START_TIME])
+        return ticks
 
     def _open(self, name: str) -> int:
         return self._hold(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder))

@@ -16,6 +16,7 @@ from typing import Self
 
 from sensor.model.events import FileId
 from sensor.node.backfill.file_status import status_of
+from sensor.node.process_start import TICK_NS, start_ticks
 
 MAPS_BYTES = 16 << 20
 """Of /proc/PID/maps: about 130,000 mappings, twice the kernel's default limit (vm.max_map_count)."""
@@ -23,7 +24,6 @@ MAPS_BYTES = 16 << 20
 OPEN_FILES = 65_536
 """Descriptors looked at in one process."""
 
-_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _SMALL_FILE = 64 << 10
 _DELETED = " (deleted)"
 # Address, permissions, offset, device and inode, then the path, padded to a column.
@@ -209,11 +209,8 @@ class ProcessTable:
 
 
 def _started(stat: bytes) -> int | None:
-    """Field 22 of /proc/PID/stat, proc(5). The name in parentheses may hold parentheses itself."""
-    try:
-        return int(stat[stat.rindex(b")") + 2 :].split()[19]) * _TICK_NS
-    except (ValueError, IndexError):
-        return None
+    ticks = start_ticks(stat)
+    return None if ticks is None else ticks * TICK_NS
 
 
 def _cgroup_path(cgroups: bytes) -> str:

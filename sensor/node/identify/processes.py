@@ -14,11 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from sensor.node.identify.cgroup import CGROUP_FILE_MAX, parse_proc_cgroup
-
-_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")  # ns; proc_pid_stat(5) counts in these
-_STAT_MAX = 4096
-_START_TIME = 19  # field 22 of proc_pid_stat(5), counted from field 3, which follows the name
-_DEAD = frozenset({"Z", "X", "x"})
+from sensor.node.process_start import STAT_BYTES, TICK_NS, is_same_start, start_ticks
 
 
 class Process:
@@ -40,21 +36,18 @@ class Process:
 
     def start_boottime(self) -> int:
         """Return when it started: ns of CLOCK_BOOTTIME, in steps of a clock tick."""
-        return self.start_ticks() * _TICK
+        return self.start_ticks() * TICK_NS
 
     def start_ticks(self) -> int:
         """Return when it started: clock ticks since boot. Raises ProcessLookupError for a zombie."""
-        fields = self._read("stat", _STAT_MAX).rpartition(b")")[2].split()
-        if len(fields) <= _START_TIME or fields[0].decode("ascii", "replace") in _DEAD:
+        ticks = start_ticks(self._read("stat", STAT_BYTES))
+        if ticks is None:
             raise ProcessLookupError(self.pid)
-        try:
-            return int(fields[_START_TIME])
-        except ValueError as error:
-            raise ProcessLookupError(self.pid) from error
+        return ticks
 
     def started_at(self, start_boottime: int) -> bool:
         """Whether it started at ``start_boottime`` (ns), as far as the ticks of /proc can tell."""
-        return abs(self.start_ticks() - start_boottime // _TICK) <= 1
+        return is_same_start(self.start_ticks(), start_boottime)
 
     def mount_namespace(self) -> int:
         """Return the inode number of its mount namespace."""
@@ -111,6 +104,15 @@ def mount_namespace_of(pid: int, proc: str = "/proc") -> int:
         return _namespace_number(os.readlink(f"{proc}/{pid}/ns/mnt"))
     except OSError:
         return 0
+
+
+def lives(pid: int, start_boottime: int, proc: str = "/proc") -> bool:
+    """Whether the process that started at ``start_boottime`` (ns) is still there."""
+    try:
+        with Process(pid, proc) as process:
+            return process.started_at(start_boottime)
+    except OSError:
+        return False
 
 
 def has_program(pid: int, proc: str = "/proc") -> bool:

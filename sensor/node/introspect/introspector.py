@@ -19,7 +19,7 @@ from sensor.model.container import ContainerIdentity
 from sensor.model.events import EventFlag, KernelEvent
 from sensor.model.package import PackageUse
 from sensor.node.backfill.processes import ProcessTable
-from sensor.node.identify.processes import Process, processes_by_namespace
+from sensor.node.identify.processes import lives, processes_by_namespace
 from sensor.node.introspect.interface import Finding, Probe, Subject
 from sensor.node.introspect.problems import Problems
 from sensor.node.introspect.schedule import Schedule
@@ -236,7 +236,7 @@ class Introspector(threading.Thread):
     def _turn(self, entry: _Asked) -> None:
         subject = entry.subject
         root = self._root_of(subject.mount_namespace, subject.mount_namespace_id)
-        if root is None or not _lives(subject):
+        if root is None or not lives(subject.pid, subject.start_boottime):
             with self._lock:
                 self._leave(entry)
             return
@@ -350,11 +350,3 @@ class Introspector(threading.Thread):
             if entry is not None:
                 entry.files.update(example.files)
                 entry.holds_packages |= example.holds_packages
-
-
-def _lives(subject: Subject) -> bool:
-    try:
-        with Process(subject.pid) as process:
-            return process.started_at(subject.start_boottime)
-    except OSError:
-        return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -53,8 +53,3 @@ class LruCache(Generic[K, V]):
 
     def discard(self, key: K) -> None:
         self._entries.pop(key, None)
-
-    def discard_if(self, unwanted: Callable[[K], bool]) -> None:
-        """Drop every key for which ``unwanted`` is true. Walks the whole cache."""
-        for key in [key for key in self._entries if unwanted(key)]:
-            del self._entries[key]

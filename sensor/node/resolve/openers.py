@@ -104,13 +104,6 @@ class Openers:
         for cache in (self.decisions, self.facts, self.paths):
             cache.sweep()
 
-    def forget(self, mount_namespace: int) -> None:
-        """Drop what is known of a container that has ended, to make room. Not needed for correctness
-        where events carry the namespace's sequence number.
-        """
-        for cache in (self.decisions, self.hosting, self.paths):
-            cache.discard_if(lambda key: key[0] == mount_namespace)
-
     def _decide(
         self, event: KernelEvent, key: _Executable, root: RootFilesystem
     ) -> tuple[frozenset[Ecosystem], float]:

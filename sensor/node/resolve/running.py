@@ -6,10 +6,9 @@ import os
 import re
 
 from sensor.model.package import Ecosystem
+from sensor.node.process_start import STAT_BYTES, is_same_start, start_ticks
 from sensor.node.resolve.runtimes import LIBRARY_NAMES, library_of
 
-_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-_STAT_BYTES = 4096
 _MAPS_BYTES = 4 << 20
 _DELETED = " (deleted)"
 # A library mapped as code; a program that maps files to read them does not ask for that.
@@ -17,17 +16,9 @@ _MAPPED = re.compile(rb"^\S+ ..x. [^\n]*/(" + LIBRARY_NAMES.encode() + rb")(?: \
 
 
 def is_alive(proc: str, pid: int, start_boottime: int) -> bool:
-    """Whether process ``pid`` is the one that started at ``start_boottime`` (ns of CLOCK_BOOTTIME).
-
-    /proc/PID/stat rounds the start (field 22, proc(5)) down to a clock tick, 10 ms.
-    """
-    content = _read(f"{proc}/{pid}/stat", _STAT_BYTES)
-    try:
-        # The name in parentheses may hold spaces and parentheses itself: count after the last one.
-        started = int(content[content.rindex(b")") + 2 :].split()[19]) * _TICK_NS
-    except (ValueError, IndexError):
-        return False
-    return abs(start_boottime - started) <= _TICK_NS
+    """Whether process ``pid`` is the one that started at ``start_boottime`` (ns of CLOCK_BOOTTIME)."""
+    ticks = start_ticks(_read(f"{proc}/{pid}/stat", STAT_BYTES))
+    return ticks is not None and is_same_start(ticks, start_boottime)
 
 
 def executable_path(proc: str, pid: int, start_boottime: int) -> str | None:
