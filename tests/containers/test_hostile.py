@@ -126,6 +126,8 @@ def test_trap_reads_nothing_of_the_host(ground: Ground, sensor: Sensor, trapped:
     named = purls(sensor.latest.get(trapped.id))
     print("reported:", named or "nothing")
     assert named <= {TRAP.purl, "pkg:pypi/trap"}, "a name or version that stands in no file of the container"
+    if trapped.specification.image_name.startswith("test/metadata_is_"):
+        assert named == {TRAP.purl}, "where the metadata does not say it, the name of its folder does"
     assert sensor.process.poll() is None
 
 
@@ -145,5 +147,4 @@ def test_skips_are_counted(sensor: Sensor) -> None:
         if name == "runtime_sensor_skipped_files_total" and count
     }
     print(counted)
-    for reason in ("not_regular", "malformed", "too_many_entries"):
-        assert f'reason="{reason}"' in counted
+    assert 'reason="too_many_entries"' in counted

@@ -8,6 +8,7 @@ import math
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -25,6 +26,7 @@ FOLDER = PROJECT / "build" / "fuzz"
 
 START_SECONDS = 1.0
 """What a child takes before its first input, about; no fuzzing, but part of the time that was given."""
+_START = str(Path(__file__).with_name("start.py"))
 _GRACE = 30.0  # for a child that does not end by itself
 _LONGEST = 3600.0
 _REPEATS = 2
@@ -193,25 +195,30 @@ def _problem(ended: Ended, listed: Listed) -> Problem | None:
 def _child(command: Sequence[str], timeout: float) -> Ended:
     """Run it to its end, which is by SIGKILL after ``timeout`` seconds."""
     begun = time.monotonic()
-    with tempfile.TemporaryFile() as output:
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as peak:
         child = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "--", *command],
+            [
+                *("setpriv", "--pdeathsig", "KILL", "--"),
+                *(sys.executable, "-I", "-S", _START, str(peak.fileno()), *command),
+            ],
             cwd=PROJECT,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            pass_fds=(peak.fileno(),),
             start_new_session=True,
         )
         end = threading.Timer(timeout, _kill, (child.pid,))
         end.start()
         try:
-            _, status, usage = os.wait4(child.pid, 0)
+            code = child.wait()
         finally:
             end.cancel()
-        child.returncode = os.waitstatus_to_exitcode(status)  # so that Popen does not wait again
         output.seek(0)
         text = output.read().decode(errors="replace")
-    return Ended(child.returncode, text, usage.ru_maxrss / 1024, time.monotonic() - begun)
+        peak.seek(0)
+        kib = int(peak.read() or b"0")
+    return Ended(code, text, kib / 1024, time.monotonic() - begun)
 
 
 def _kill(pid: int) -> None:

@@ -136,7 +136,10 @@ class Sensor:
                 if left <= 0 or self.process.poll() is not None:
                     break
                 self._news.wait(min(left, 0.5))
-        seen = f"{len(report['packages'])} packages" if report else "never reported"
+        seen = "never reported"
+        if report:
+            reasons = " ".join(report["coverage_reasons"])
+            seen = f"{len(report['packages'])} packages, {report['coverage']} {reasons}".rstrip()
         raise self._error(f"container {container[:12]}: {what or 'the state'} did not come ({seen})")
 
     def wait_for_packages(self, container: str, wanted: set[str], timeout: float = 15) -> Report:
