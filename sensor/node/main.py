@@ -51,6 +51,13 @@ log = logging.getLogger(__name__)
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h
 
+SWITCH_INTERVAL = 0.0005
+"""Seconds for which a thread that computes keeps the interpreter from others (Python's default: 5 ms).
+
+The ring's thread gives it up at each of the dozen system calls that open the root of a new container,
+which may live for 30 ms, while the worker resolves and a JVM is asked.
+"""
+
 STOP_WITHIN = 3.0
 """Seconds for what is queued to be resolved and reported after the signal to end."""
 
@@ -63,6 +70,7 @@ def run(settings: NodeSettings) -> int:
     stop = threading.Event()
     _stop_on_signals(stop)
     _bound_allocator()
+    sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         rooms = _build(settings)
     except CaptureError as error:
