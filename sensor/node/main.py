@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
 import signal
 import sys
@@ -76,6 +77,10 @@ def run(settings: NodeSettings) -> int:
     except CaptureError as error:
         print(f"runtime-sensor node: {error}", file=sys.stderr)  # noqa: T201 - for people
         return 1
+    # What is there from the start stays: not to be looked at by each collection, which holds every thread
+    # up for 10 ms otherwise, a third of the shortest containers' lives.
+    gc.collect()
+    gc.freeze()
     return _run(settings, rooms, stop)
 
 
