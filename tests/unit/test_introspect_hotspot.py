@@ -15,9 +15,9 @@ from sensor.model.container import ContainerIdentity
 from sensor.model.package import Evidence
 from sensor.node.backfill.hotspot import ClassScan, ClassState, LoadedClass
 from sensor.node.backfill.processes import ProcessTable
-from sensor.node.introspect.hotspot import ARCHIVE_UNREADABLE, ENDED_UNASKED, HotspotProbe
+from sensor.node.introspect.hotspot import ARCHIVE_UNREADABLE, HotspotProbe
 from sensor.node.introspect.hotspot_join import classes_of_the_application, join
-from sensor.node.introspect.interface import Finding, Subject
+from sensor.node.introspect.interface import ENDED_UNASKED, Finding, Subject
 from sensor.node.resolve.java.origins import Origin
 from sensor.node.rootfs import RootFilesystem
 from tests.unit.hotspot_programs import Start, compile_java, homes, starter, version

@@ -19,7 +19,7 @@ from sensor.node.backfill.hsperf import PerfData, perf_data
 from sensor.node.backfill.processes import ProcessFile, ProcessTable
 from sensor.node.introspect.hotspot_archives import Candidates, Launched, candidates, files_in_order
 from sensor.node.introspect.hotspot_join import classes_of_the_application, join
-from sensor.node.introspect.interface import Finding, Subject
+from sensor.node.introspect.interface import ENDED_UNASKED, Finding, Subject
 from sensor.node.resolve.java.origins import Origin, Origins
 from sensor.node.rootfs import RootFilesystem
 
@@ -29,8 +29,6 @@ CLASS_GRAPH_UNSUPPORTED = "class_graph_unsupported"
 """Coverage reason: a JVM that is no HotSpot (OpenJ9), or one whose description of itself was taken out."""
 ARCHIVE_UNREADABLE = "archive_unreadable"
 """Coverage reason: a JVM has classes, and not all archives they may come from could be read."""
-ENDED_UNASKED = "ended_unasked"
-"""Coverage reason: the process ended while it was asked."""
 
 
 _SYSTEM_FOLDERS = ("/usr/", "/lib/", "/lib64/")
@@ -110,16 +108,10 @@ def _is_jvm(mapped: Collection[ProcessFile]) -> bool:
 
 def _unpacked(mapped: Collection[ProcessFile]) -> list[str]:
     """The file names of mapped libraries that no distribution's package put where they are."""
-    return [
-        file.rpartition("/")[2]
-        for file in mapped
-        if ".so" in file and not file.startswith(_SYSTEM_FOLDERS) and not _of_the_jdk(file, mapped)
-    ]
-
-
-def _of_the_jdk(file: str, mapped: Collection[ProcessFile]) -> bool:
-    home = next((library for library in mapped if library.endswith(f"/{LIBRARY}")), "")
-    return file.startswith(home[: home.rfind("/lib/") + 5] or "\0")
+    library = next((file for file in mapped if file.endswith(f"/{LIBRARY}")), "")
+    of_the_jdk = library[: library.rfind("/lib/") + 5] if library else "\0"
+    elsewhere = (*_SYSTEM_FOLDERS, of_the_jdk)
+    return [file.rpartition("/")[2] for file in mapped if ".so" in file and not file.startswith(elsewhere)]
 
 
 def _is_mapped(origin: Origin, unpacked: Collection[str]) -> bool:

@@ -10,6 +10,9 @@ from sensor.model.container import ContainerIdentity
 from sensor.model.package import PackageUse
 from sensor.node.rootfs import RootFilesystem
 
+ENDED_UNASKED = "ended_unasked"
+"""Coverage reason: a process ended before or while it was asked what it used of an archive it opened."""
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:

@@ -20,7 +20,7 @@ from sensor.model.events import EventFlag, KernelEvent
 from sensor.model.package import PackageUse
 from sensor.node.backfill.processes import ProcessTable
 from sensor.node.identify.processes import lives, processes_by_namespace
-from sensor.node.introspect.interface import Finding, Probe, Subject
+from sensor.node.introspect.interface import ENDED_UNASKED, Finding, Probe, Subject
 from sensor.node.introspect.problems import Problems
 from sensor.node.introspect.schedule import Schedule
 from sensor.node.inventory import Inventory
@@ -38,8 +38,6 @@ SWEEP_PERIOD = 60.0
 
 UNASKED = "unasked"
 """Coverage reason: a process opened an archive and was not asked yet what it uses of it."""
-ENDED_UNASKED = "ended_unasked"
-"""Coverage reason: a process ended before it could be asked what it used of an archive it opened."""
 TOO_MANY_PROCESSES = "too_many_processes"
 ROOT_UNAVAILABLE = "root_unavailable"
 

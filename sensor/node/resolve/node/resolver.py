@@ -202,10 +202,10 @@ class NodeResolver:
                 with root.open(path) as file:
                     manifest = parse_manifest(read_manifest(file, MANIFEST_LIMIT))
                 self._keep(key, manifest)
+        except BadArchive as error:  # an Unreadable too, that does not know the path
+            return Skipped(error.reason, f"{path}: {error.detail}")
         except Unreadable as error:
             return error.skipped()
-        except BadArchive as error:
-            return Skipped(error.reason, f"{path}: {error.detail}")
         except OSError as error:
             return Skipped(SkipReason.IO_ERROR, f"{path}: {error.strerror}")
         return manifest.package or Skipped(SkipReason.MALFORMED, f"{path}: its package.json has no name")
