@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test unit demo accuracy fuzz bench lock clean
+.PHONY: help setup lint test unit demo accuracy fuzz bench chaos proto lock clean
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
@@ -30,6 +30,12 @@ fuzz: setup  ## hostile bytes for every parser, five minutes of them; FUZZ="--in
 
 bench: setup  ## as root: what the sensor costs, against opensnoop and bpftrace; writes build/bench.json
 	@$(BIN)/python -m tests.bench
+
+chaos: setup  ## as root: sensor and receiver killed again and again; what arrives is compared with the truth
+	@$(BIN)/python -m tests.chaos $(CHAOS)
+
+proto: setup  ## generate the code of our gRPC service
+	@scripts/proto
 
 lock:  ## pin the newest dependencies with their hashes
 	@scripts/lock

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 
 from sensor import __version__
-from sensor.config import LOG_FORMATS, LOG_LEVELS, OUTPUTS, SettingsError, node_settings
+from sensor.config.node import LOG_FORMATS, LOG_LEVELS, OUTPUTS, node_settings
+from sensor.config.texts import SettingsError
 
 _DESCRIPTION = "Reports which language packages containers really load, seen by eBPF."
 _EXIT_CODES = """\

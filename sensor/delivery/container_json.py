@@ -34,6 +34,8 @@ def to_json(report: ContainerReport) -> dict[str, Any]:
         },
         "image": {"name": metadata.image.name, "digest": metadata.image.digest},
         "deployed": report.deployed,
+        "first_seen": rfc3339(report.first_seen),
+        "ended_at": None if report.ended_at is None else rfc3339(report.ended_at),
         "coverage": report.coverage.value,
         "coverage_reasons": list(report.coverage_reasons),
         "packages": [_package(loaded) for loaded in report.packages],

@@ -28,6 +28,8 @@ class ContainerReport:
     """Everything known of one container at ``observed_at`` (seconds since the epoch, UTC).
 
     ``coverage_reasons`` names why coverage is partial; it is empty exactly when it is complete.
+    ``first_seen`` is when the sensor first saw the container run, ``ended_at`` when it found it gone,
+    ``None`` exactly while it is ``deployed``; both in seconds since the epoch, UTC.
     """
 
     observed_at: float
@@ -36,6 +38,8 @@ class ContainerReport:
     container: ContainerIdentity
     metadata: ContainerMetadata
     deployed: bool
+    first_seen: float
+    ended_at: float | None
     coverage: Coverage
     coverage_reasons: tuple[str, ...]
     packages: tuple[LoadedPackage, ...]

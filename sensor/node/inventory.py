@@ -43,6 +43,7 @@ class _Shared:
 @dataclass(slots=True)
 class _Container:
     identity: ContainerIdentity
+    first_seen: float
     metadata: ContainerMetadata = field(default_factory=ContainerMetadata)
     packages: dict[_Key, _Loaded] = field(default_factory=dict)
     reasons: set[str] = field(default_factory=set)
@@ -193,7 +194,7 @@ class Inventory:
                 self._dropped_containers += 1
                 return None
             self._forget(oldest)
-        container = self._containers[identity.id] = _Container(identity)
+        container = self._containers[identity.id] = _Container(identity, self._clock())
         self._touch(identity.id)
         return container
 
@@ -264,6 +265,8 @@ class Inventory:
             container=container.identity,
             metadata=container.metadata,
             deployed=container.ended_at is None,
+            first_seen=container.first_seen,
+            ended_at=container.ended_at,
             coverage=Coverage.PARTIAL if container.reasons else Coverage.COMPLETE,
             coverage_reasons=tuple(sorted(container.reasons)),
             packages=tuple(LoadedPackage(p.use, p.first_seen, p.last_seen) for _, p in packages),

@@ -11,7 +11,7 @@ import threading
 import time
 from types import FrameType
 
-from sensor.config import NodeSettings
+from sensor.config.node import NodeSettings
 from sensor.delivery.jsonl import JsonLinesSink
 from sensor.delivery.sink import Sink
 from sensor.delivery.table import TableSink

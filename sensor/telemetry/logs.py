@@ -11,7 +11,7 @@ from typing import TextIO
 
 def set_up(level: str = "info", form: str = "text", stream: TextIO | None = None) -> None:
     """Send records of ``level`` and above to ``stream``, by default standard error. The choices are
-    those of :mod:`sensor.config`. A second call replaces the first."""
+    those of :mod:`sensor.config.node`. A second call replaces the first."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_Json() if form == "json" else _Text())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

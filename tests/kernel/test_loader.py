@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sensor.config import bpf_directory
+from sensor.config.bpf import bpf_directory
 from sensor.node.capture import handover, host
 from sensor.node.capture.btf import BtfError, KernelTypes
 from sensor.node.capture.capture import probe

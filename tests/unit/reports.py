@@ -44,6 +44,8 @@ def report(*uses: PackageUse, **changes: Any) -> ContainerReport:
         "container": WEB,
         "metadata": METADATA,
         "deployed": True,
+        "first_seen": DAY - 90,
+        "ended_at": None,
         "coverage": Coverage.COMPLETE,
         "coverage_reasons": (),
         "packages": loaded(*uses),

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from sensor.config import Address, NodeSettings, SettingsError, bpf_directory, node_settings, parse_address
+from sensor.config import texts
+from sensor.config.bpf import bpf_directory
+from sensor.config.node import NodeSettings, node_settings
+from sensor.config.texts import Address, SettingsError
 
 
 def test_defaults() -> None:
@@ -87,13 +90,13 @@ def test_errors_say_what_was_found_and_expected(option: str, value: str, expecte
     ],
 )
 def test_addresses(text: str, address: tuple[str, int]) -> None:
-    assert parse_address(text) == address
+    assert texts.address("--metrics-address", text) == address
 
 
 @pytest.mark.parametrize("text", ["", "host", "::1:9102", "host:", "host:http", "host:65536", "host:-1"])
 def test_wrong_addresses(text: str) -> None:
     with pytest.raises(SettingsError, match="HOST:PORT"):
-        parse_address(text)
+        texts.address("--metrics-address", text)
 
 
 def test_the_kernel_programs_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ def test_a_report_as_json_key_by_key() -> None:
         "container": {"id": "3f" * 32, "name": "web", "runtime": "containerd"},
         "image": {"name": "docker.io/library/shop:1", "digest": "sha256:" + "ab" * 32},
         "deployed": True,
+        "first_seen": "2023-11-14T22:11:50.250Z",
+        "ended_at": None,
         "coverage": "complete",
         "coverage_reasons": [],
         "packages": [

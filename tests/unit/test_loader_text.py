@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sensor.config import bpf_directory
+from sensor.config.bpf import bpf_directory
 from sensor.node.capture import headers, offsets
 from sensor.node.capture.btf import BtfError
 from sensor.node.capture.headers import kernel_version, write_header_tree

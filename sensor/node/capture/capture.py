@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sensor.config import SettingsError, bpf_directory
+from sensor.config.bpf import bpf_directory
+from sensor.config.texts import SettingsError
 from sensor.model.events import EventKind, KernelEvent
 from sensor.node.capture import handover, host, layout, libbpf
 from sensor.node.capture.errors import CaptureError

@@ -1,0 +1,83 @@
+"""Settings of ``runtime-sensor node``."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sensor.config import texts
+from sensor.config.texts import Address, SettingsError
+from sensor.config.upstream import UpstreamSettings, upstream_settings
+
+OUTPUTS = ("table", "jsonl", "none")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """What ``runtime-sensor node`` was asked for. Times are seconds."""
+
+    output: str = "table"
+    duration: float | None = None
+    """After which it ends; ``None`` is when it is told to."""
+    debounce: float = 2.0
+    include_host: bool = False
+    cluster: str | None = None
+    node: str | None = None
+    host_root: str = "/"
+    """Where the root of the node's file system is seen: its /proc, /sys, /run and /etc are below."""
+    ring_bytes: int = 8 * _MIB
+    state_dir: Path | None = None
+    """Where the outbox is kept; ``None`` is in memory."""
+    state_bytes: int = 64 * _MIB
+    upstream: UpstreamSettings | None = None
+    """``None`` delivers nothing over the network."""
+    metrics_address: Address | None = None
+    log_level: str = "info"
+    log_format: str = "text"
+
+
+def node_settings(
+    options: Mapping[str, str | bool | None], environment: Mapping[str, str] = os.environ
+) -> NodeSettings:
+    """Build the settings of the node program.
+
+    ``options`` maps an option's name, with ``_`` for ``-``, to its text, or to ``None`` where it was
+    not given. Raises :class:`SettingsError`.
+    """
+
+    def text(name: str, default: str) -> str:
+        value = options.get(name)
+        return value if isinstance(value, str) else default
+
+    upstream = upstream_settings(options, environment)
+    duration, address, state_dir = text("duration", ""), text("metrics_address", ""), text("state_dir", "")
+    return NodeSettings(
+        output=texts.choice("--output", text("output", "none" if upstream else "table"), OUTPUTS),
+        duration=texts.seconds("--duration", duration, least=0.1, most=366 * texts.DAY) if duration else None,
+        debounce=texts.seconds("--debounce", text("debounce", "2"), least=0, most=3600),
+        include_host=options.get("include_host") is True,
+        cluster=text("cluster_name", environment.get("CLUSTER_NAME", "")) or None,
+        node=text("node_name", environment.get("NODE_NAME", "")) or socket.gethostname() or None,
+        host_root=texts.directory("--host-root", text("host_root", "/")),
+        ring_bytes=_ring_bytes(text("ring_size", "8")),
+        state_dir=Path(state_dir) if state_dir else None,
+        state_bytes=texts.number("--state-limit", text("state_limit", "64"), least=8, most=65_536) * _MIB,
+        upstream=upstream,
+        metrics_address=texts.address("--metrics-address", address) if address else None,
+        log_level=texts.choice("--log-level", text("log_level", "info"), LOG_LEVELS),
+        log_format=texts.choice("--log-format", text("log_format", "text"), LOG_FORMATS),
+    )
+
+
+def _ring_bytes(found: str) -> int:
+    """The kernel takes a power of two of pages only (ringbuf_map_alloc())."""
+    mib = int(found) if found.isdecimal() and len(found) < 5 else 0
+    if not 1 <= mib <= 1024 or mib & (mib - 1):
+        raise SettingsError(f"--ring-size: found {found!r}, expected MiB as a power of two from 1 to 1024")
+    return mib * _MIB

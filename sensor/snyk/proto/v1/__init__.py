@@ -1,0 +1,1 @@
+"""Version 1. Generated but for ``reports.proto``: do not edit."""
