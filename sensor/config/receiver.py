@@ -17,8 +17,8 @@ class ReceiverSettings:
     """Times are seconds. ``tls_certificate`` and ``tls_key`` are PEM files, both or neither set."""
 
     data_dir: Path
-    grpc_address: Address = Address("127.0.0.1", 9443)
-    http_address: Address = Address("127.0.0.1", 9480)
+    grpc_address: Address
+    http_address: Address
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tokens: Path | None = None
