@@ -1,0 +1,127 @@
+"""Options of ``runtime-sensor node``."""
+
+from __future__ import annotations
+
+import argparse
+
+from sensor.cli.options import EXIT_CODES, Programs, add, add_log, program
+from sensor.config.node import OUTPUTS, node_settings
+from sensor.config.upstream import TRANSPORTS
+
+_EPILOG = f"""\
+examples:
+  runtime-sensor node                                     watch, as a table
+  runtime-sensor node --output jsonl --duration 60        a minute, one JSON line per container state
+  runtime-sensor node --output jsonl | jq -r '.packages[].purl'
+  runtime-sensor node --metrics-address 127.0.0.1:9102    with /metrics, /healthz and /readyz
+  runtime-sensor node --upstream api.snyk.io:443 --token-file /etc/snyk/token --state-dir /var/lib/sensor
+
+Standard output takes the report, standard error the log. Needs root or the capabilities that
+`runtime-sensor doctor` lists. No option takes a token: those of other processes can be read.
+
+environment:
+  SNYK_TOKEN, SNYK_TOKEN_FILE, SNYK_API_BASE_URL, SNYK_GROUP_ID, GROUPS_SCOPES, CLUSTER_NAME, NODE_NAME
+               as the options they stand for
+  HTTPS_PROXY, ALL_PROXY, NO_PROXY
+               how the upstream is reached
+  SENTRY_DSN   where crashes are reported, without paths, names or tokens (default: nowhere)
+
+{EXIT_CODES}"""
+
+
+def add_node(programs: Programs) -> None:
+    node = program(
+        programs,
+        "node",
+        "watch this node's containers and report what they load",
+        "Watches the containers of this machine and reports which packages each has loaded.",
+        _EPILOG,
+    )
+    _add_report(node)
+    _add_delivery(node)
+    scope = node.add_argument_group("what is watched")
+    scope.add_argument(
+        "--include-host", action="store_true", help="also the node's own processes, as container `host`"
+    )
+    add(scope, "--host-root", "PATH", "where the node's root file system is seen (default: /)")
+    add(scope, "--ring-size", "MIB", "ring buffer between kernel and sensor, a power of two (default: 8)")
+    itself = node.add_argument_group("about the sensor itself")
+    add_log(itself)
+    add(itself, "--metrics-address", "HOST:PORT", "serve metrics and health here (default: off)")
+    node.set_defaults(run=_run)
+
+
+def _add_report(node: argparse.ArgumentParser) -> None:
+    report = node.add_argument_group("report")
+    add(
+        report,
+        "--output",
+        "|".join(OUTPUTS),
+        "form of the report on standard output (default: table; none with an upstream)",
+    )
+    add(report, "--duration", "SECONDS", "end after this time (default: run until told to end)")
+    add(
+        report,
+        "--debounce",
+        "SECONDS",
+        "how long changes of a container are gathered into one report (default: 2)",
+    )
+    add(report, "--cluster-name", "NAME", "the report's cluster (default: $CLUSTER_NAME, else null)")
+    add(report, "--node-name", "NAME", "the report's node (default: $NODE_NAME, else the host name)")
+    add(
+        report,
+        "--state-dir",
+        "PATH",
+        "keep what is known and not delivered yet here, over restarts (default: in memory)",
+    )
+    add(report, "--state-limit", "MIB", "largest size of that (default: 64)")
+
+
+def _add_delivery(node: argparse.ArgumentParser) -> None:
+    delivery = node.add_argument_group("delivery")
+    add(
+        delivery,
+        "--upstream",
+        "HOST:PORT",
+        "deliver to Snyk, api.snyk.io:443, or to a receiver (default: $SNYK_API_BASE_URL, else nowhere)",
+    )
+    add(
+        delivery,
+        "--transport",
+        "|".join(TRANSPORTS),
+        "our own gRPC service, or Snyk's public Kubernetes upstream (default: grpc)",
+    )
+    add(
+        delivery, "--token-file", "PATH", "holds the token; read again when it changes (default: $SNYK_TOKEN)"
+    )
+    add(delivery, "--group-id", "ID", "Snyk group that reports belong to (default: $SNYK_GROUP_ID)")
+    add(
+        delivery,
+        "--groups-scopes-file",
+        "PATH",
+        "JSON: which namespaces are reported to other groups (default: $GROUPS_SCOPES)",
+    )
+    add(delivery, "--ca-bundle", "PATH", "PEM certificates to trust beside the system's")
+    delivery.add_argument(
+        "--plaintext", action="store_true", help="no TLS: the token and all data can be read on the way"
+    )
+    add(delivery, "--batch-containers", "N", "most containers in a request (default: 200)")
+    add(delivery, "--batch-size", "KIB", "largest request, before compression (default: 1024)")
+    add(
+        delivery, "--batch-interval", "SECONDS", "how long changes are gathered into one request (default: 2)"
+    )
+    add(delivery, "--snapshot-interval", "SECONDS", "how often everything is sent again (default: 3600)")
+    add(delivery, "--requests-per-minute", "N", "most requests to one upstream (default: 60)")
+
+
+# What a program needs is imported late: `doctor` must run, and --help be quick, where parts of the node
+# cannot load.
+
+
+def _run(options: argparse.Namespace) -> int:
+    settings = node_settings(vars(options))
+    from sensor.node import main as node  # noqa: PLC0415
+    from sensor.telemetry import logs  # noqa: PLC0415
+
+    logs.set_up(settings.log_level, settings.log_format)
+    return node.run(settings)
