@@ -1,8 +1,8 @@
 """Options and what they ask of the machine.
 
 Plain ``pytest`` runs what needs neither root nor a container. ``--kernel`` adds the tests that load
-programs into this kernel, ``--containers`` those that run real containers, ``--fuzz`` a minute of hostile
-bytes for every parser. A test asked for on a machine that lacks what it needs fails; it is never skipped.
+programs into this kernel, ``--containers`` those that run real containers, ``--browser`` those that look
+at the receiver's page in chromium, ``--fuzz`` a minute of hostile bytes for every parser. A test asked for on a machine that lacks what it needs fails; it is never skipped.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ import pytest
 _OPTIONS = {
     "kernel": "run the tests that load programs into this kernel; they need root",
     "containers": "run the tests that start real containers; they need root and runc",
+    "browser": "look at the receiver's page with a real chromium",
     "fuzz": "feed hostile bytes to every parser for a minute",
 }
+
+_MACHINE = (("kernel", "real_kernel"), ("containers", "real_containers"), ("browser", "real_browser"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,7 +44,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def _needs(request: pytest.FixtureRequest) -> None:
-    for name, fixture in (("kernel", "real_kernel"), ("containers", "real_containers")):
+    for name, fixture in _MACHINE:
         if request.node.get_closest_marker(name):
             request.getfixturevalue(fixture)
 
@@ -63,6 +66,13 @@ def real_kernel() -> None:
 def real_containers(real_kernel: None) -> None:
     """Fails unless containers can be run here."""
     for program in ("runc", "podman", "node", "npm", "java", "mvn", "go", "mcs"):
+        _require(shutil.which(program) is not None, f"found no {program}: run `make setup`")
+
+
+@pytest.fixture(scope="session")
+def real_browser() -> None:
+    """Fails unless chromium and its driver are here."""
+    for program in ("chromium", "chromedriver"):
         _require(shutil.which(program) is not None, f"found no {program}: run `make setup`")
 
 

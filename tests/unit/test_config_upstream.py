@@ -48,7 +48,7 @@ def test_addresses_as_people_write_them(found: str, expected: Address) -> None:
     "found", ["http://api.snyk.io", "https://", "api.snyk.io:443/v1", "host:port", "::1:443"]
 )
 def test_what_is_no_address_is_said(found: str) -> None:
-    with pytest.raises(SettingsError, match="--upstream: found .*expected HOST:PORT"):
+    with pytest.raises(SettingsError, match=r"--upstream: found .*expected HOST:PORT"):
         upstream_settings({"upstream": found}, {"SNYK_TOKEN": SECRET})
 
 
@@ -116,7 +116,7 @@ def test_scopes() -> None:
     ],
 )
 def test_wrong_scopes_are_said_without_what_they_hold(found: str) -> None:
-    with pytest.raises(SettingsError, match="GROUPS_SCOPES: .*expected") as error:
+    with pytest.raises(SettingsError, match=r"GROUPS_SCOPES: .*expected") as error:
         scopes(found)
     assert SECRET not in str(error.value) and error.value.__cause__ is None
 
