@@ -2,7 +2,8 @@
 
 Plain ``pytest`` runs what needs neither root nor a container. ``--kernel`` adds the tests that load
 programs into this kernel, ``--containers`` those that run real containers, ``--browser`` those that look
-at the receiver's page in chromium, ``--fuzz`` a minute of hostile bytes for every parser. A test asked for on a machine that lacks what it needs fails; it is never skipped.
+at the receiver's page in chromium, ``--fuzz`` a minute of hostile bytes for every parser. A test asked for
+on a machine that lacks what it needs fails; it is never skipped.
 """
 
 from __future__ import annotations
