@@ -10,11 +10,11 @@ help:  # list the targets
 setup:  ## install what is missing (distribution packages, .venv); nothing to do takes under 2 s
 	@scripts/setup
 
-demo: setup  ## as root: two real containers, and the table of the packages they load
-	@$(BIN)/python -m tests.demo
+demo: setup  ## as root: two real containers, the sensor, a receiver and its page; DEMO=--stay keeps them
+	@$(BIN)/python -m tests.demo $(DEMO)
 
 test: lint  ## as root: lint, then every test, real kernel and containers included
-	@$(BIN)/pytest --kernel --containers --fuzz
+	@$(BIN)/pytest --kernel --containers --browser --fuzz
 
 unit: setup  ## the tests that need neither root nor containers
 	@$(BIN)/pytest

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 
+from sensor import __version__
 from sensor.cli.options import EXIT_CODES, Programs, add, add_log, program
 from sensor.config.node import OUTPUTS, node_settings
 from sensor.config.upstream import TRANSPORTS
@@ -121,7 +123,8 @@ def _add_delivery(node: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int:
     settings = node_settings(vars(options))
     from sensor.node import main as node  # noqa: PLC0415
-    from sensor.telemetry import logs  # noqa: PLC0415
+    from sensor.telemetry import crashes, logs  # noqa: PLC0415
 
     logs.set_up(settings.log_level, settings.log_format)
+    crashes.set_up(os.environ.get("SENTRY_DSN"), __version__)
     return node.run(settings)

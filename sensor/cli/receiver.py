@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 
+from sensor import __version__
 from sensor.cli.options import EXIT_CODES, Programs, add, add_log, program
 from sensor.config.receiver import receiver_settings
 
@@ -43,7 +45,8 @@ def add_receiver(programs: Programs) -> None:
 def _run(options: argparse.Namespace) -> int:
     settings = receiver_settings(vars(options))
     from sensor.receiver import main as receiver  # noqa: PLC0415
-    from sensor.telemetry import logs  # noqa: PLC0415
+    from sensor.telemetry import crashes, logs  # noqa: PLC0415
 
     logs.set_up(settings.log_level, settings.log_format)
+    crashes.set_up(os.environ.get("SENTRY_DSN"), __version__)
     return receiver.run(settings)

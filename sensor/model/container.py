@@ -46,6 +46,17 @@ class ContainerMetadata:
     pod_uid: str | None = None
     workload: Workload | None = None
 
+    def or_else(self, other: ContainerMetadata) -> ContainerMetadata:
+        """Return this, with ``other``'s where nothing is known here."""
+        return ContainerMetadata(
+            name=self.name or other.name,
+            image=Image(self.image.name or other.image.name, self.image.digest or other.image.digest),
+            namespace=self.namespace or other.namespace,
+            pod_name=self.pod_name or other.pod_name,
+            pod_uid=self.pod_uid or other.pod_uid,
+            workload=self.workload or other.workload,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ContainerEvent:

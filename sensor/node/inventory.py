@@ -106,6 +106,20 @@ class Inventory:
                 container = None
             return container is None and self._create(identity) is not None
 
+    def restore(self, report: ContainerReport) -> None:
+        """Take a container as an earlier run reported it, to be reported anew. One that is held stays."""
+        with self._lock:
+            if report.container.id in self._containers:
+                return
+            container = self._create(report.container)
+            if container is None:
+                return
+            container.first_seen, container.metadata = report.first_seen, report.metadata
+            container.reasons.update(report.coverage_reasons[:_REASONS])
+            for loaded in report.packages:
+                key = (loaded.use.package.purl, loaded.use.package.snyk)
+                self._add(container, key, loaded.use, loaded.first_seen, loaded.last_seen)
+
     def loaded(self, identity: ContainerIdentity, use: PackageUse, at: float) -> None:
         """A package was seen loaded at ``at``. The strongest evidence stays, with its first path."""
         key = (use.package.purl, use.package.snyk)
@@ -115,7 +129,7 @@ class Inventory:
                 return
             known = container.packages.get(key)
             if known is None:
-                self._add(container, key, use, at)
+                self._add(container, key, use, at, at)
                 return
             known.first_seen = min(known.first_seen, at)
             known.last_seen = max(known.last_seen, at)
@@ -125,10 +139,15 @@ class Inventory:
                 self._touch(identity.id)
 
     def describe(self, identity: ContainerIdentity, metadata: ContainerMetadata) -> None:
-        """Set what the runtime or Kubernetes says of a container that is held; else nothing."""
+        """Set what the runtime or Kubernetes says of a container that is held; else nothing.
+
+        What is not known (any more, as a runtime may be away) leaves what was known."""
         with self._lock:
             container = self._containers.get(identity.id)
-            if container is not None and container.metadata != metadata:
+            if container is None:
+                return
+            metadata = metadata.or_else(container.metadata)
+            if container.metadata != metadata:
                 container.metadata = metadata
                 self._touch(identity.id)
 
@@ -198,12 +217,12 @@ class Inventory:
         self._touch(identity.id)
         return container
 
-    def _add(self, container: _Container, key: _Key, use: PackageUse, at: float) -> None:
+    def _add(self, container: _Container, key: _Key, use: PackageUse, first: float, last: float) -> None:
         if len(container.packages) >= self._max_packages:
             self._dropped_packages += 1
             self._add_reason(container, TOO_MANY_PACKAGES)
             return
-        container.packages[key] = _Loaded(self._share(use), at, at)
+        container.packages[key] = _Loaded(self._share(use), first, last)
         self._package_count += 1
         self._touch(container.identity.id)
 

@@ -12,15 +12,15 @@ import time
 from types import FrameType
 
 from sensor.config.node import NodeSettings
-from sensor.delivery.jsonl import JsonLinesSink
-from sensor.delivery.sink import Sink
-from sensor.delivery.table import TableSink
+from sensor.config.texts import SettingsError
+from sensor.delivery.sink import SinkError
 from sensor.node import metrics
 from sensor.node.backfill.processes import ProcessTable
 from sensor.node.capture.capture import Capture, CaptureSettings
 from sensor.node.capture.errors import CaptureError
 from sensor.node.capture.host import host_mount_namespace
 from sensor.node.coverage import Coverage
+from sensor.node.deliver import Delivery
 from sensor.node.describe import Describer
 from sensor.node.identify.containers import ContainerRegistry
 from sensor.node.identify.metadata import runtime_metadata
@@ -43,6 +43,7 @@ from sensor.node.resolve.java.resolver import JavaResolver
 from sensor.node.resolve.node.resolver import NodeResolver
 from sensor.node.resolve.openers import Openers
 from sensor.node.resolve.python.resolver import PythonResolver
+from sensor.node.restore import oldest_processes, restore
 from sensor.node.upkeep import STAGES, Rooms, Upkeep
 from sensor.telemetry.health import Health
 from sensor.telemetry.metrics import Telemetry
@@ -62,6 +63,9 @@ which may live for 30 ms, while the worker resolves and a JVM is asked.
 STOP_WITHIN = 3.0
 """Seconds for what is queued to be resolved and reported after the signal to end."""
 
+FLUSH_WITHIN = 5.0
+"""Seconds after that for what was reported to arrive upstream."""
+
 
 def run(settings: NodeSettings) -> int:
     """Run the node program until a signal, the duration, or the reader of the output ends it.
@@ -74,14 +78,16 @@ def run(settings: NodeSettings) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         rooms = _build(settings)
-    except CaptureError as error:
+        # After it: gRPC starts threads, and the loader of the kernel programs is a child of ours.
+        delivery = Delivery(settings)
+    except (CaptureError, SettingsError, SinkError) as error:
         print(f"runtime-sensor node: {error}", file=sys.stderr)  # noqa: T201 - for people
         return 1
     # What is there from the start stays: not to be looked at by each collection, which holds every thread
     # up for 10 ms otherwise, a third of the shortest containers' lives.
     gc.collect()
     gc.freeze()
-    return _run(settings, rooms, stop)
+    return _run(settings, rooms, delivery, stop)
 
 
 def _build(settings: NodeSettings) -> Rooms:
@@ -119,11 +125,14 @@ def _probes() -> tuple[Probe, ...]:
     return HotspotProbe(), CpythonProbe(), DotnetProbe(), GoProbe()
 
 
-def _run(settings: NodeSettings, rooms: Rooms, stop: threading.Event) -> int:
+def _run(settings: NodeSettings, rooms: Rooms, delivery: Delivery, stop: threading.Event) -> int:
+    _restore(rooms, delivery, settings.include_host)
     upkeep = Upkeep(rooms, include_host=settings.include_host)
-    reporter = Reporter(_sink(settings), rooms.inventory, rooms.health, settings.debounce)
+    reporter = Reporter(delivery.sink, rooms.inventory, rooms.health, settings.debounce)
+    upkeep.on_first_scan = reporter.scanned
+    reporter.lost, reporter.on_whole = delivery.take_lost, delivery.snapshot
     telemetry = Telemetry()
-    metrics.register(telemetry, rooms, upkeep, reporter)
+    metrics.register(telemetry, rooms, upkeep, reporter, delivery)
     try:
         server = _serve(settings, telemetry, rooms.health)
     except ServerError as error:
@@ -133,14 +142,40 @@ def _run(settings: NodeSettings, rooms: Rooms, stop: threading.Event) -> int:
     ring = threading.Thread(target=_read_ring, args=(rooms, reading, stop), name="ring", daemon=True)
     for thread in (ring, rooms.describer, rooms.introspector, upkeep):
         thread.start()
+    delivery.start()
     try:
         reporter.run(stop, settings.duration)
     finally:
         _shut_down(rooms, reading, ring, upkeep)
         code = reporter.finish()
+        if not delivery.close(FLUSH_WITHIN):
+            log.warning("not everything has arrived upstream; %s", _kept(settings))
+            code = code if settings.state_dir else 1
         if server is not None:
             server.close()
     return code
+
+
+def _restore(rooms: Rooms, delivery: Delivery, include_host: bool) -> None:
+    """Before the first event is read: what an earlier run knew of the containers that still run."""
+    remembered = list(delivery.remembered())
+    if not remembered:
+        return
+    processes = ProcessTable().all_containers_processes(0 if include_host else host_mount_namespace())
+    oldest = oldest_processes(processes, rooms.registry.admit_process)
+    restored = restore(remembered, oldest, rooms.inventory)
+    for container in restored.running:
+        rooms.describer.add(container)
+    log.info(
+        "restored %d containers of an earlier run; %d more have ended since, %d started anew",
+        *(len(restored.running), restored.ended, restored.started_anew),
+    )
+
+
+def _kept(settings: NodeSettings) -> str:
+    if settings.state_dir is None:
+        return "it is lost: without --state-dir nothing outlives the sensor"
+    return f"it is kept in {settings.state_dir} and follows when the sensor runs again"
 
 
 def _read_ring(rooms: Rooms, reading: threading.Event, stop: threading.Event) -> None:
@@ -175,11 +210,6 @@ def _serve(settings: NodeSettings, telemetry: Telemetry, health: Health) -> Metr
     if settings.metrics_address is None:
         return None
     return MetricsServer(settings.metrics_address.host, settings.metrics_address.port, telemetry, health)
-
-
-def _sink(settings: NodeSettings) -> Sink:
-    descriptor = sys.stdout.fileno()
-    return JsonLinesSink(descriptor) if settings.output == "jsonl" else TableSink(descriptor)
 
 
 def _bound_allocator() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sensor.model.package import Ecosystem, SkipReason
+from sensor.node import delivery_metrics
+from sensor.node.deliver import Delivery
 from sensor.node.introspect.introspector import OUTCOMES
 from sensor.node.reporter import Reporter
 from sensor.node.resolve.dispatch import Dispatcher
@@ -12,7 +14,9 @@ from sensor.node.upkeep import Rooms, Upkeep
 from sensor.telemetry.metrics import Kind, Telemetry
 
 
-def register(telemetry: Telemetry, rooms: Rooms, upkeep: Upkeep, reporter: Reporter) -> None:
+def register(
+    telemetry: Telemetry, rooms: Rooms, upkeep: Upkeep, reporter: Reporter, delivery: Delivery
+) -> None:
     """Add every metric of the node program."""
     telemetry.register(
         "report_failures", "Deliveries of the report that did not arrive.", lambda: reporter.failures
@@ -21,6 +25,7 @@ def register(telemetry: Telemetry, rooms: Rooms, upkeep: Upkeep, reporter: Repor
     _register_pipeline(telemetry, rooms)
     _register_introspection(telemetry, rooms)
     _register_containers(telemetry, rooms)
+    delivery_metrics.register(telemetry, delivery)
 
 
 def _register_capture(telemetry: Telemetry, rooms: Rooms, upkeep: Upkeep) -> None:

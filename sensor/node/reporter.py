@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from sensor.delivery.sink import Sink, SinkClosed, SinkError
 from sensor.node.inventory import Inventory
@@ -28,7 +29,16 @@ class Reporter:
         self._retry_at = 0.0
         self._retry_after = RETRY_FIRST
         self._closed = False
+        self._scanned = threading.Event()
+        self.on_whole: Callable[[], object] = lambda: None
+        """Called once all that runs has been delivered: after the first scan, and after a loss."""
+        self.lost: Callable[[], bool] = lambda: False
+        """Asked whether the sink has lost what was delivered to it."""
         self.failures = 0
+
+    def scanned(self) -> None:
+        """The inventory holds everything that runs. May be called from any thread."""
+        self._scanned.set()
 
     def run(self, stop: threading.Event, duration: float | None) -> None:
         """Report until ``stop`` is set, ``duration`` seconds have passed or nobody reads any more."""
@@ -40,7 +50,7 @@ class Reporter:
             stop.wait(left)
             self._health.beat()
             if time.monotonic() >= self._retry_at:
-                self._deliver(self._debounce)
+                self._round()
 
     def finish(self) -> int:
         """Report what is left, debounced no more; return the exit code: 1 if something did not arrive."""
@@ -55,6 +65,16 @@ class Reporter:
             log.error("the report is not complete: %s", error)
             return 1
         return 0 if arrived or self._closed else 1
+
+    def _round(self) -> None:
+        if self.lost():
+            self._inventory.undelivered(self._inventory.snapshot(time.time()))
+            self._scanned.set()
+        if not self._scanned.is_set():
+            self._deliver(self._debounce)
+        elif self._deliver(0.0):
+            self._scanned.clear()
+            self.on_whole()
 
     def _deliver(self, debounce: float) -> bool:
         reports = self._inventory.changed(time.time(), debounce)

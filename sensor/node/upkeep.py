@@ -65,6 +65,8 @@ class Upkeep(threading.Thread):
         self._lost = 0  # as the counter says
         self._told = 0  # as the table of processes says
         self._scanned = False
+        self.on_first_scan: Callable[[], object] = lambda: None
+        """Called once every process that ran before us has been met."""
         self.failures = 0
         self.rescans = 0
 
@@ -138,6 +140,7 @@ class Upkeep(threading.Thread):
         log.info("first scan: %d processes outside the host's mount namespace", len(processes))
         self._rooms.health.set("identify", True)
         self._rooms.health.set("first scan", True)
+        self.on_first_scan()
 
     def _admit(self, process: Process) -> ContainerIdentity | None:
         """Return the container of a process that lives; the inventory holds it from now on."""

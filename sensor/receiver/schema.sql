@@ -31,10 +31,14 @@ CREATE TABLE IF NOT EXISTS container (
   package_set INTEGER REFERENCES package_set (id),
   package_times BLOB,                 -- pairs of little-endian int64 milliseconds, first and last seen, in the order
                                       -- of member.package
+  observed_here REAL NOT NULL DEFAULT 0, -- observed_at by the receiver's clock, reckoned from the age that the sender
+                                      -- told: what reports of different senders are compared by
   UNIQUE (group_id, cluster, key)
 );
 CREATE INDEX IF NOT EXISTS container_received ON container (received_at);
 CREATE INDEX IF NOT EXISTS container_set ON container (package_set);
+-- What a snapshot looks through.
+CREATE INDEX IF NOT EXISTS container_running ON container (group_id, cluster, node) WHERE ended_at IS NULL;
 
 CREATE TABLE IF NOT EXISTS package (
   id INTEGER PRIMARY KEY,
@@ -68,6 +72,7 @@ CREATE TABLE IF NOT EXISTS batch (
   received_at REAL NOT NULL,          -- by the receiver's clock
   response BLOB NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS batch_received ON batch (received_at);
 
 -- What the connector has posted, by its own key. manifest is NULL once deleted.
 CREATE TABLE IF NOT EXISTS resource (
@@ -108,3 +113,7 @@ CREATE TABLE IF NOT EXISTS sbom_component (
   version TEXT,
   PRIMARY KEY (sbom, purl)
 ) WITHOUT ROWID;
+
+-- What the page asks by.
+CREATE INDEX IF NOT EXISTS container_place ON container (cluster, namespace);
+CREATE INDEX IF NOT EXISTS container_image ON container (coalesce(image_name, image_digest, ''));

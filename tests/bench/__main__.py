@@ -18,12 +18,17 @@ from tests.bench.load import install_opener, run_load
 from tests.bench.packages import install
 from tests.bench.probe import Amount, compile_probe
 from tests.bench.process import BUILD, BenchError, end_in_order_on_signals, progress, split_processors
-from tests.bench.report import RESOLVERS, Report, as_json, bars, resolvers_json
+from tests.bench.report import RESOLVERS, LoadResult, Report, as_json, bars, resolvers_json
 from tests.bench.resolvers import measure
 from tests.bench.rounds import Rounds, Stage
 from tests.bench.table import resolver_table, table
+from tests.fleet import figures as fleet_figures
+from tests.fleet import fleet
+from tests.receiver_process import Receiver
 
 INTERRUPTED = 130
+FLEET = "fleet"
+FLEET_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,43 +66,58 @@ def main() -> int:
     end_in_order_on_signals()
     try:
         if arguments.only:
-            return _only_resolvers(arguments.json)
+            return _only(arguments.only, arguments.json)
         report = _run(arguments.quick, arguments.silent_peers)
-    except BenchError as error:
+    except (BenchError, fleet.FleetError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("bench: interrupted", file=sys.stderr)
         return INTERRUPTED
+    found = None if arguments.quick else fleet.run(FLEET_SECONDS, say=progress)
+    document = as_json(report) | ({} if found is None else {FLEET: found.as_json()})
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(as_json(report), indent=2) + "\n")
+    arguments.json.write_text(json.dumps(document, indent=2) + "\n")
     print(table(report))
-    over = [
-        f"{name} {figure:.4g} > {bar:g}" for name, (figure, bar, met) in bars(report.load).items() if not met
-    ]
+    if found is not None:
+        print("\n".join(["", *fleet_figures.lines(found)]))
+    all_bars = bars(report) | ({} if found is None else fleet_figures.bars(found))
+    return _verdict(all_bars)
+
+
+def _verdict(found: dict[str, tuple[float, float, bool]]) -> int:
+    over = [f"{name} {figure:.4g} > {bar:g}" for name, (figure, bar, met) in found.items() if not met]
     print(f"bench: over the bar: {', '.join(over)}" if over else "bench: all bars met")
     return 1 if over else 0
 
 
-def _only_resolvers(path: Path) -> int:
-    """Measure these alone, and leave the other figures of the file as they are."""
-    costs = measure(WHOLE.resolver_rounds)
+def _only(what: str, path: Path) -> int:
+    """Measure one thing alone, and leave the other figures of the file as they are."""
+    verdict = 0
+    if what == FLEET:
+        found = fleet.run(FLEET_SECONDS, say=progress)
+        news: dict[str, object] = {FLEET: found.as_json()}
+        lines = fleet_figures.lines(found)
+        verdict = _verdict(fleet_figures.bars(found))
+    else:
+        costs = measure(WHOLE.resolver_rounds)
+        news, lines = {RESOLVERS: resolvers_json(costs)}, resolver_table(costs)
     document = json.loads(path.read_text()) if path.exists() else {}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document | {RESOLVERS: resolvers_json(costs)}, indent=2) + "\n")
-    print("\n".join(resolver_table(costs)))
-    return 0
+    path.write_text(json.dumps(document | news, indent=2) + "\n")
+    print("\n".join(lines))
+    return verdict
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="about 15 s: one round and a short load")
+    parser.add_argument("--quick", action="store_true", help="about 20 s: one round, short loads, no fleet")
     parser.add_argument(
         "--silent-peers",
         action="store_true",
         help="peers that drop the probe's opens in the kernel, unprinted",
     )
-    parser.add_argument("--only", choices=("resolvers",), help="no root, some seconds: these alone")
+    parser.add_argument("--only", choices=("resolvers", FLEET), help="no root: these alone")
     parser.add_argument("--json", type=Path, default=BUILD / "bench.json", help="where the figures go")
     return parser.parse_args()
 
@@ -116,12 +136,14 @@ def _run(quick: bool, silent_peers: bool) -> Report:
         rounds = Rounds(stage, plan.amount, silent_peers, plan.patience)
         rounds.run(plan.rounds)
         load = run_load(stage, plan.warm_up, plan.load_seconds)
+        delivering = _delivering(stage, plan)
     progress("the resolvers by themselves")
     resolvers = measure(plan.resolver_rounds)
     return Report(
         samples=tuple(rounds.samples),
         load=load,
-        events_lost=rounds.events_lost + load.events_lost,
+        delivering=delivering,
+        events_lost=rounds.events_lost + load.events_lost + delivering.events_lost,
         peers=rounds.peers,
         disturbed=rounds.disturbed,
         quick=quick,
@@ -129,6 +151,19 @@ def _run(quick: bool, silent_peers: bool) -> Report:
         environment=facts,
         resolvers=resolvers,
     )
+
+
+def _delivering(stage: Stage, plan: Plan) -> LoadResult:
+    with Receiver() as receiver:
+        options = [
+            "--upstream",
+            receiver.grpc_address,
+            "--plaintext",
+            "--token-file",
+            str(receiver.token_file),
+        ]
+        state = ["--state-dir", str(stage.directory / "state")]
+        return run_load(stage, plan.warm_up, plan.load_seconds / 2, *options, *state)
 
 
 def _stage(stack: contextlib.ExitStack, directory: Path, processor: int) -> Stage:

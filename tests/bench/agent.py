@@ -68,12 +68,13 @@ class Agent:
 
 
 @contextlib.contextmanager
-def agent(output: Path, log: Path) -> Iterator[Agent]:
-    """Start the sensor and wait for /readyz; raises BenchError with its last words when it does not come."""
+def agent(output: Path, log: Path, *options: str) -> Iterator[Agent]:
+    """Start the sensor, with further ``options``, and wait for /readyz; raises BenchError with its last words
+    when it does not come."""
     if not COMMAND.exists():
         raise BenchError(f"{COMMAND} not found; expected the installed command: make setup")
     port = _free_port()
-    command = [str(COMMAND), "node", "--output", "jsonl", "--metrics-address", f"127.0.0.1:{port}"]
+    command = [str(COMMAND), "node", "--output", "jsonl", "--metrics-address", f"127.0.0.1:{port}", *options]
     with output.open("wb") as lines, log.open("wb") as errors, running(command, lines, errors) as process:
         _wait_until_ready(process, port, log)
         yield Agent(process.pid, port)

@@ -29,8 +29,9 @@ def install_opener(layer: Path) -> None:
     shutil.copy(_OPENER_SOURCE, on_disk(layer, OPENER))
 
 
-def run_load(stage: Stage, warm_up: float, seconds: float) -> LoadResult:
-    """Load a fresh agent for ``seconds``; raises BenchError when the load was not what it should be.
+def run_load(stage: Stage, warm_up: float, seconds: float, *options: str) -> LoadResult:
+    """Load a fresh agent, started with further ``options``, for ``seconds``; raises BenchError when the load
+    was not what it should be.
 
     First opens, their resolution and the debounced report fall into the seconds of ``warm_up`` before: what
     is timed is the steady state.
@@ -40,7 +41,7 @@ def run_load(stage: Stage, warm_up: float, seconds: float) -> LoadResult:
     total = str(warm_up + seconds + 1)
     command = stage.container.command([INTERPRETER, "-I", "-S", str(OPENER), str(RATE), total, *files])
     with (
-        agent(lines, stage.directory / "load.log") as loaded,
+        agent(lines, stage.directory / "load.log", *options) as loaded,
         running(command, subprocess.PIPE, subprocess.DEVNULL) as opener,
     ):
         time.sleep(warm_up)

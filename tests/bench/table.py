@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tests.bench.report import (
     TOOLS,
     Case,
+    LoadResult,
     Report,
     Sample,
     Spread,
@@ -86,16 +87,22 @@ def _peers(report: Report) -> list[str]:
 
 
 def _agent(report: Report) -> list[str]:
-    load = report.load
+    lines = [f"sensor: {report.events_lost:,} events lost", *_load("agent", report.load, report)]
+    if report.delivering:
+        lines += _load("delivering_agent", report.delivering, report)
+    return lines
+
+
+def _load(name: str, load: LoadResult, report: Report) -> list[str]:
     marks = {
-        name: ("PASS" if met else "OVER") + f", bar {bar:g}" for name, (_, bar, met) in bars(load).items()
+        name: ("PASS" if met else "OVER") + f", bar {bar:g}" for name, (_, bar, met) in bars(report).items()
     }
+    what = "agent" if name == "agent" else "agent that delivers by gRPC"
     return [
-        f"sensor: {report.events_lost:,} events lost",
-        f"agent, {load.seconds:.0f} s of {load.opens_per_second:,.0f} repeated package-file opens a second:",
-        f"  memory resident after it {load.rss_mib:.1f} MiB ({marks['agent_rss_mib']})",
+        f"{what}, {load.seconds:.0f} s of {load.opens_per_second:,.0f} repeated package-file opens a second:",
+        f"  memory resident after it {load.rss_mib:.1f} MiB ({marks[f'{name}_rss_mib']})",
         f"  memory at its highest    {load.peak_rss_mib:.1f} MiB",
-        f"  CPU {load.cpu_cores:.4f} cores ({marks['agent_cpu_cores']})",
+        f"  CPU {load.cpu_cores:.4f} cores ({marks[f'{name}_cpu_cores']})",
     ]
 
 

@@ -33,6 +33,9 @@ def test_demo_shows_the_truth_and_ends_with_its_sum() -> None:
     took = time.monotonic() - begun
     assert second.returncode == 0, second.stdout + second.stderr
     assert took < 40
+    assert re.search(
+        r"^demo: the receiver shows them on http://127\.0\.0\.1:\d+/$", second.stdout, re.MULTILINE
+    )
     match = LAST_LINE.fullmatch(second.stdout.splitlines()[-1])
     assert match, second.stdout
     assert int(match[1]) > 90
@@ -64,14 +67,16 @@ def test_demo_cleans_up_when_it_is_interrupted(number: signal.Signals, moment: s
 
 
 def _sensors() -> list[str]:
-    """Command lines of sensors that still run and are the demo's."""
+    """Command lines of sensors and receivers that still run and are the demo's."""
     found = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             command = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        if f"{PROJECT}/.venv/bin/runtime-sensor node --output jsonl --debounce 0.5" in command:
+        if f"{PROJECT}/.venv/bin/runtime-sensor node --output jsonl --debounce 0.5" in command or (
+            "sensor.cli receiver" in command
+        ):
             found.append(command)
     return found
 

@@ -1,7 +1,8 @@
-"""Entry of `make demo`: clean-up whatever ends it, and errors without tracebacks."""
+"""Entry of `make demo [DEMO=--stay]`: clean-up whatever ends it, and errors without tracebacks."""
 
 from __future__ import annotations
 
+import argparse
 import signal
 import sys
 from types import FrameType
@@ -28,12 +29,15 @@ def _interrupt(number: int, _: FrameType | None) -> None:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="make demo", description="Two real containers, and what they load.")
+    parser.add_argument("--stay", action="store_true", help="keep them, and the page, until Ctrl-C")
+    options = parser.parse_args()
     for number in _ENDED_BY:
         signal.signal(number, _interrupt)
     try:
-        return demo()
+        return demo(options.stay)
     except Interrupted as interrupted:
-        return 128 + interrupted.number
+        return 0 if options.stay and interrupted.number == signal.SIGINT else 128 + interrupted.number
     except (GroundError, SensorError) as error:
         print(f"demo: failed: {error}", file=sys.stderr)
         return 1

@@ -125,8 +125,9 @@ def test_spread_needs_a_value() -> None:
     ],
 )
 def test_bars(load: LoadResult, met: tuple[bool, bool]) -> None:
-    found = bars(load)
+    found = bars(replace(_report(), load=load, delivering=load))
     assert (found["agent_rss_mib"][2], found["agent_cpu_cores"][2]) == met
+    assert (found["delivering_agent_rss_mib"][2], found["delivering_agent_cpu_cores"][2]) == met
 
 
 def test_the_bars_are_the_required_ones() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import threading
 import tracemalloc
@@ -254,3 +255,48 @@ def test_every_thread_may_use_it(inventory: Inventory) -> None:
         thread.join()
     assert inventory.counts().packages == 2000
     assert len(one(inventory.snapshot(1000)).packages) == 2000
+
+
+def test_a_restored_container_is_reported_as_it_was_left(inventory: Inventory) -> None:
+    before = Inventory("east", "node-1", clock=lambda: 500.0)
+    before.loaded(WEB, use("a"), 400)
+    before.describe(WEB, METADATA)
+    before.partial(WEB, "events_lost")
+    left = one(before.changed(510, 0))
+    inventory.restore(left)
+    assert one(inventory.changed(510, 0)) == left
+    inventory.loaded(WEB, use("a"), 1001)
+    inventory.loaded(WEB, use("b"), 1001)
+    after = one(inventory.changed(1005, 0))
+    assert names(after) == ["a", "b"]
+    assert [(loaded.first_seen, loaded.last_seen) for loaded in after.packages] == [(400, 1001), (1001, 1001)]
+
+
+def test_what_is_held_is_not_overwritten_by_what_was_left(inventory: Inventory) -> None:
+    before = Inventory(clock=lambda: 500.0)
+    before.loaded(WEB, use("a"), 400)
+    inventory.loaded(WEB, use("b"), 1000)
+    inventory.restore(one(before.changed(510, 0)))
+    assert names(one(inventory.changed(1002, 0))) == ["b"]
+
+
+def test_a_name_is_not_unlearned(inventory: Inventory) -> None:
+    """A runtime whose socket is gone says nothing, which is no news."""
+    inventory.seen(WEB)
+    inventory.describe(WEB, METADATA)
+    inventory.describe(WEB, ContainerMetadata(pod_name="web-2"))
+    metadata = one(inventory.changed(1002, 2)).metadata
+    assert metadata == dataclasses.replace(METADATA, pod_name="web-2")
+
+
+def test_a_container_tells_when_it_was_first_seen_and_when_it_ended(
+    inventory: Inventory, clock: Clock
+) -> None:
+    inventory.seen(WEB)
+    clock.now = 1010
+    inventory.loaded(WEB, use("a"), 1005)
+    report = one(inventory.changed(1020, 2))
+    assert (report.first_seen, report.ended_at) == (1000, None)
+    inventory.ended(WEB, 1030)
+    report = one(inventory.changed(1031, 2))
+    assert (report.first_seen, report.ended_at) == (1000, 1030)

@@ -10,13 +10,17 @@ from typing import Any, cast
 
 import pytest
 
+from sensor.config.node import NodeSettings
+from sensor.config.texts import Address
+from sensor.config.upstream import UpstreamSettings
 from sensor.delivery.sink import SinkError
 from sensor.model.package import Ecosystem, Skipped, SkipReason
 from sensor.model.report import ContainerReport
-from sensor.node import metrics
+from sensor.node import delivery_metrics, metrics
 from sensor.node.capture.capture import Capture
 from sensor.node.capture.layout import Counter
 from sensor.node.coverage import Coverage
+from sensor.node.deliver import Delivery
 from sensor.node.describe import Describer
 from sensor.node.identify.cgroup_tree import CgroupTree
 from sensor.node.identify.containers import ContainerRegistry
@@ -31,7 +35,7 @@ from sensor.node.upkeep import STAGES, Rooms, Upkeep
 from sensor.telemetry.health import Health
 from sensor.telemetry.metrics import Kind, Telemetry
 from tests.unit.events import DOCKER, Hosting, Scripted, event
-from tests.unit.reports import use
+from tests.unit.reports import report, use
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -75,7 +79,9 @@ class Node:
         self.upkeep = Upkeep(rooms, include_host=False)
         self.telemetry = Telemetry()
         self.reporter = Reporter(Nowhere(), self.inventory, rooms.health, 0.0)
-        metrics.register(self.telemetry, rooms, self.upkeep, self.reporter)
+        upstream = UpstreamSettings(Address("127.0.0.1", 1), transport="https", token="t", plaintext=True)
+        self.delivery = Delivery(NodeSettings(output="none", upstream=upstream))
+        metrics.register(self.telemetry, rooms, self.upkeep, self.reporter, self.delivery)
 
     def dispatcher(self) -> Dispatcher:
         return Dispatcher([self.resolver], Hosting(Ecosystem.PYPI))
@@ -96,6 +102,7 @@ class Node:
 def node(tmp_path: Path) -> Iterator[Node]:
     made = Node(tmp_path)
     yield made
+    made.delivery.close(0.1)
     made.pipeline.stop(5)
     made.registry.close()
 
@@ -198,3 +205,17 @@ def test_the_other_rooms_numbers_are_read_where_they_are_counted(node: Node) -> 
     assert found["open_scans"] == 7
     assert found["inventory"] == {("containers",): 1, ("packages",): 1}
     assert found["inventory_dropped"] == {("containers",): 0, ("packages",): 0}
+
+
+def test_a_node_that_delivers_nothing_has_no_numbers_of_it() -> None:
+    telemetry = Telemetry()
+    delivery_metrics.register(telemetry, Delivery(NodeSettings(output="none")))
+    assert [metric.name for metric, _ in telemetry.collect() if "upload" in metric.name] == []
+
+
+def test_states_in_the_outbox_are_counted(node: Node) -> None:
+    node.delivery.sink.deliver([report(use("a"))])
+    assert node.label("outbox_states", "running") == 1
+    assert node.read()["outbox_durable"] == 0
+    assert node.read()["outbox_bytes"] > 0
+    assert node.label("oldest_unsent_seconds", "default") >= 0

@@ -194,3 +194,29 @@ def test_nothing_to_report_is_no_delivery() -> None:
     made.run(threading.Event(), 0.02)
     assert made.finish() == 0
     assert sink.deliveries == 0
+
+
+def test_what_runs_is_whole_once_the_first_scan_has_been_delivered(
+    inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without waiting for the debounce, and not before the sink took it."""
+    monkeypatch.setattr(reporter_module, "RETRY_FIRST", 0.1)
+    sink, whole = Memory(SinkError("not now")), list[int]()
+    reporter = Reporter(sink, inventory, Health(), debounce=60)
+    reporter.on_whole = lambda: whole.append(len(sink.delivered))
+    reporter.run(threading.Event(), 0.05)
+    assert sink.deliveries == 0
+    reporter.scanned()
+    reporter.run(threading.Event(), 0.3)
+    assert (sink.deliveries, whole) == (2, [1])
+
+
+def test_a_sink_that_lost_everything_gets_everything_again(inventory: Inventory) -> None:
+    sink, lost = Memory(), list[bool]()
+    reporter = Reporter(sink, inventory, Health(), debounce=0)
+    reporter.lost = lambda: bool(lost and lost.pop())
+    reporter.run(threading.Event(), 0.05)
+    assert sink.ids() == [WEB.id]
+    lost.append(True)
+    reporter.run(threading.Event(), 0.05)
+    assert sink.ids() == [WEB.id, WEB.id]

@@ -1,0 +1,126 @@
+"""The numbers of the outbox and of delivery. See docs/metrics.md for what each means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from sensor.delivery.outbox import Outbox
+from sensor.delivery.upload_counts import UploadCounts
+from sensor.delivery.uploader import Uploader
+from sensor.node.deliver import Delivery
+from sensor.telemetry.metrics import Kind, Telemetry
+
+_Pair = tuple[str, str]
+
+
+def register(telemetry: Telemetry, delivery: Delivery) -> None:
+    """Add the metrics of what there is: nothing without an outbox, the outbox's alone without an upstream."""
+    if delivery.outbox is not None:
+        _register_outbox(telemetry, delivery.outbox)
+    if delivery.uploaders:
+        _register_uploads(telemetry, delivery.uploaders)
+
+
+def _register_outbox(telemetry: Telemetry, outbox: Outbox) -> None:
+    telemetry.register(
+        "outbox_states",
+        "Containers' states in the outbox.",
+        lambda: _states(outbox),
+        kind=Kind.GAUGE,
+        labels=("state",),
+    )
+    telemetry.register("outbox_bytes", "Size of the outbox.", lambda: outbox.counts().bytes, kind=Kind.GAUGE)
+    telemetry.register(
+        "outbox_durable",
+        "1 while the outbox is on the disk, 0 in memory.",
+        lambda: int(outbox.durable),
+        kind=Kind.GAUGE,
+    )
+    telemetry.register(
+        "outbox_dropped",
+        "States that the outbox had no room for.",
+        lambda: {"ended": outbox.counts().dropped_ended, "running": outbox.counts().refused},
+        labels=("state",),
+    )
+    telemetry.register(
+        "outbox_failures",
+        "Times that the disk or the file failed the outbox; the log says how.",
+        lambda: {"fallback": outbox.counts().fallbacks, "damaged": outbox.counts().damaged},
+        labels=("kind",),
+    )
+
+
+def _states(outbox: Outbox) -> Mapping[str, float]:
+    counts = outbox.counts()
+    return {"running": counts.running, "ended": counts.ended, "set_aside": counts.set_aside}
+
+
+def _register_uploads(telemetry: Telemetry, uploaders: tuple[Uploader, ...]) -> None:
+    def by_destination(read: Callable[[UploadCounts], float]) -> Callable[[], Mapping[str, float]]:
+        return lambda: {uploader.destination_name: read(uploader.counts()) for uploader in uploaders}
+
+    def by_reason(read: Callable[[UploadCounts], Mapping[str, int]]) -> Callable[[], Mapping[_Pair, float]]:
+        return lambda: {
+            (uploader.destination_name, reason): count
+            for uploader in uploaders
+            for reason, count in read(uploader.counts()).items()
+        }
+
+    both = ("destination", "result")
+    one = ("destination",)
+    telemetry.register(
+        "upload_batches",
+        "Requests, by what came of them.",
+        by_reason(lambda counts: counts.batches),
+        labels=both,
+    )
+    telemetry.register(
+        "upload_states",
+        "Containers' states that arrived.",
+        by_destination(lambda counts: counts.states),
+        labels=one,
+    )
+    telemetry.register(
+        "upload_bytes",
+        "Sent, compressed, of requests that were accepted.",
+        by_destination(lambda counts: counts.sent_bytes),
+        labels=one,
+    )
+    telemetry.register(
+        "upload_retries",
+        "Requests made once more.",
+        by_destination(lambda counts: counts.retries),
+        labels=one,
+    )
+    telemetry.register(
+        "upload_splits",
+        "Batches halved, as they were not taken whole.",
+        by_destination(lambda counts: counts.splits),
+        labels=one,
+    )
+    telemetry.register(
+        "upload_set_aside",
+        "States that the other side does not take as they are.",
+        by_reason(lambda counts: counts.set_aside),
+        labels=("destination", "reason"),
+    )
+    telemetry.register(
+        "upload_snapshots",
+        "Full snapshots sent.",
+        by_destination(lambda counts: counts.snapshots),
+        labels=one,
+    )
+    telemetry.register(
+        "upload_refused",
+        "1 while the token is refused and nothing is sent.",
+        by_destination(lambda counts: counts.refused),
+        kind=Kind.GAUGE,
+        labels=one,
+    )
+    telemetry.register(
+        "oldest_unsent_seconds",
+        "Age of the oldest change that has not arrived.",
+        lambda: {uploader.destination_name: uploader.oldest_unsent_age() for uploader in uploaders},
+        kind=Kind.GAUGE,
+        labels=one,
+    )
