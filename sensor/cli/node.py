@@ -66,7 +66,7 @@ def _add_report(node: argparse.ArgumentParser) -> None:
         report,
         "--debounce",
         "SECONDS",
-        "how long changes of a container are gathered into one report (default: 2)",
+        "how long changes of a container are gathered into one report (default: 2; 0.5 without output)",
     )
     add(report, "--cluster-name", "NAME", "the report's cluster (default: $CLUSTER_NAME, else null)")
     add(report, "--node-name", "NAME", "the report's node (default: $NODE_NAME, else the host name)")

@@ -5,7 +5,7 @@
 ``descriptor``      writes texts to a file descriptor, whole
 ``jsonl``           sink: a JSON line per state
 ``table``           sink: a table for people
-``outbox_sink``     sink: into the outbox
+``outbox_sink``     sink: into the outbox;  ``tee``: into it, and shown as well
 ``scopes``          which containers are reported to which group
 ``outbox``          the latest state of each container until it has arrived, durable;
                     beside it ``_storage`` (disk or memory), ``_file`` (the file and its lock),

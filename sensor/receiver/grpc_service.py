@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import grpc
-from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
+from google.rpc.error_details_pb2 import RetryInfo
 
 from sensor.receiver import auth, grpc_errors
 from sensor.receiver.auth import Tokens

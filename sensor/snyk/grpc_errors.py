@@ -111,7 +111,7 @@ def details_of(trailers: Iterable[tuple[str, str | bytes]], secret: str) -> Deta
     if not found:
         return Details()
     from google.protobuf.message import DecodeError  # noqa: PLC0415 - late, as gRPC is
-    from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # noqa: PLC0415
+    from google.rpc import error_details_pb2, status_pb2  # noqa: PLC0415
 
     retry, error, bad = (
         error_details_pb2.RetryInfo(),

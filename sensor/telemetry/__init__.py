@@ -1,4 +1,5 @@
-"""What the sensor says about itself: logs, metrics, health. The only code that knows prometheus_client.
+"""What the sensor says about itself: logs, metrics, health, crashes. The only code that knows
+prometheus_client and sentry_sdk.
 
 ``logs``        lines on standard error, text or JSON
 ``metrics``     names and readers of plain numbers; costs nothing until somebody asks
@@ -6,4 +7,5 @@
 ``server``      the address of /metrics, /healthz, /readyz
 ``endpoint``    their HTTP
 ``exposition``  the metrics in Prometheus' format
+``crashes``     defects of ours to Sentry, where asked for
 """

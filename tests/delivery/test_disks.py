@@ -159,8 +159,10 @@ DAMAGES: dict[str, Damage] = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_damaged_outbox(sensor: Sensor, receiver: Receiver, transport: str, damage: Damage) -> None:
+@pytest.mark.parametrize(
+    ("transport", "damage"), [*(("grpc", one) for one in DAMAGES), ("https", "truncated to the half")]
+)
+def test_damaged_outbox(sensor: Sensor, receiver: Receiver, transport: str, damage: str) -> None:
     world = sensor(receiver, transport)
     world.write(*containers("a", "b"), *many_small(40))
     world.start()
@@ -168,7 +170,7 @@ def test_damaged_outbox(sensor: Sensor, receiver: Receiver, transport: str, dama
     world.end()
     sender = world.tries[0].batch.sender_id
     assert world.plan.state_dir is not None
-    damage(world.plan.state_dir / "outbox.db")
+    DAMAGES[damage](world.plan.state_dir / "outbox.db")
 
     world.restart()
     remembered = list(world.outbox.remembered())  # finds what SQLite does not

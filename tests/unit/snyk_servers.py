@@ -18,7 +18,7 @@ from typing import Any
 import grpc
 import trustme
 from google.protobuf import any_pb2
-from google.rpc import status_pb2  # type: ignore[import-untyped]
+from google.rpc import status_pb2
 
 from sensor.config.texts import Address
 from sensor.config.upstream import UpstreamSettings

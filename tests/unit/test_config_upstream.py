@@ -26,6 +26,7 @@ def test_the_chart_s_environment_is_enough() -> None:
     settings = upstream_settings({}, ENVIRONMENT | {"SNYK_GROUP_ID": "g"})
     assert settings == UpstreamSettings(Address("api.eu.snyk.io", 443), token=SECRET, group_id="g")
     assert node_settings({}, ENVIRONMENT).output == "none"
+    assert node_settings({}, ENVIRONMENT).debounce == 0.5  # for what is not shown to people
     assert node_settings({"output": "jsonl"}, ENVIRONMENT).output == "jsonl"
 
 

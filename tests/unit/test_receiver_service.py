@@ -18,7 +18,7 @@ from typing import Any
 import grpc
 import pytest
 import trustme
-from google.rpc import error_details_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from sensor.snyk.proto.v1 import reports_pb2 as pb

@@ -17,7 +17,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf import duration_pb2
-from google.rpc import error_details_pb2 as details  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2 as details
 
 from sensor.delivery.destination import (
     DeliveryError,
