@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from aiohttp import web
 
 from sensor.receiver.changed import Changed
+from sensor.receiver.main import LONGEST_LINE
 from sensor.receiver.page.routes import routes
+from sensor.receiver.store import connect
+
+T = TypeVar("T")
 
 
 class PageServer:
@@ -40,13 +48,23 @@ class PageServer:
     def _run(self) -> None:
         asyncio.run(self._serve())
 
+    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with contextlib.closing(connect(self._database)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            found = work(connection)
+            connection.execute("COMMIT")
+        self._changed.grow()
+        return found
+
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._changed = Changed()
         self._over: asyncio.Future[None] = self._loop.create_future()
         application = web.Application()
-        application.add_routes(routes(self._database, self._changed))
-        runner = web.AppRunner(application, shutdown_timeout=0.1, max_line_size=65_536)
+        application.add_routes(routes(self._database, self._changed, self._write))
+        runner = web.AppRunner(
+            application, shutdown_timeout=0.1, max_line_size=LONGEST_LINE, auto_decompress=False
+        )
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", self._port)
         await site.start()

@@ -50,14 +50,17 @@ def receiver_settings(
         tls_certificate=texts.file("--tls-certificate", certificate) if certificate else None,
         tls_key=texts.file("--tls-key", key) if key else None,
         tokens=texts.file("--tokens", tokens) if tokens else None,
-        expire_after=texts.seconds("--expire-after", text("expire_after", "48"), least=0.001, most=8784)
-        * 3600,
+        expire_after=_hours("--expire-after", text("expire_after", "48")) * 3600,
         requests_per_minute=texts.number(
             "--requests-per-minute", text("requests_per_minute", "1620"), least=1, most=1_000_000
         ),
         log_level=texts.choice("--log-level", text("log_level", "info"), LOG_LEVELS),
         log_format=texts.choice("--log-format", text("log_format", "text"), LOG_FORMATS),
     )
+
+
+def _hours(option: str, found: str) -> float:
+    return texts.seconds(option, found, least=0.001, most=8784, unit="hours")
 
 
 def _data_home(environment: Mapping[str, str]) -> Path:

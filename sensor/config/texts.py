@@ -35,13 +35,13 @@ def choice(option: str, found: str, choices: tuple[str, ...]) -> str:
     return found
 
 
-def seconds(option: str, found: str, *, least: float, most: float) -> float:
+def seconds(option: str, found: str, *, least: float, most: float, unit: str = "seconds") -> float:
     try:
         value = float(found)
     except ValueError:
         value = math.nan
     if not least <= value <= most:  # false for a NaN as well
-        raise SettingsError(f"{option}: found {found!r}, expected seconds from {least:g} to {most:,.0f}")
+        raise SettingsError(f"{option}: found {found!r}, expected {unit} from {least:g} to {most:,.0f}")
     return value
 
 

@@ -81,6 +81,11 @@ class Outbox:
         """Whether states are on the disk."""
         return self._storage.durable
 
+    def whole_sender(self) -> str:
+        """Return the sender id, "" where states were lost since :meth:`take_lost` was called last."""
+        with self._lock:
+            return "" if self._storage.lost else self._storage.sender_id
+
     def take_lost(self) -> bool:
         """Whether states were lost with a damaged file since the last call: then write all that run."""
         with self._lock:
@@ -91,7 +96,7 @@ class Outbox:
         """Write the states and ``marks`` in one transaction; equal states are no change.
 
         More states than half the WAL's bound holds take several, the marks come with the last.
-        Raises :class:`OutboxError` when full.
+        Raises :class:`OutboxError` when full; what has room is written all the same.
         """
         done = 0
         for chunk in self._chunks(states) if states else [states]:
@@ -99,13 +104,29 @@ class Outbox:
             try:
                 self._do(lambda at: self._store(at, chunk, marks if last else _NO_MARKS))  # noqa: B023 - called at once
             except Full:
-                self._refused += len(states) - done
-                raise OutboxError(
-                    f"the outbox is full: found {self._max_bytes >> 20} MiB of states of running containers, "
-                    "and none that ended to make room with; raise --state-limit",
-                    done,
-                ) from None
+                self._write_what_fits(states, done, marks)
+                return
             done += len(chunk)
+
+    def _write_what_fits(self, states: Sequence[Routed], done: int, marks: Mapping[str, str]) -> None:
+        """One that has no room must not keep out the ends beside it, which make room."""
+        refused = [number for number in range(done, len(states)) if not self._fits(states[number])]
+        if not refused:
+            self._do(lambda at: self._store(at, (), marks))
+            return
+        self._refused += len(refused)
+        raise OutboxError(
+            f"the outbox is full: found {self._max_bytes >> 20} MiB of states of running containers, "
+            "and none that ended to make room with; raise --state-limit",
+            refused[0],
+        )
+
+    def _fits(self, state: Routed) -> bool:
+        try:
+            self._do(lambda at: self._store(at, (state,), _NO_MARKS))
+        except Full:
+            return False
+        return True
 
     def mark(self, name: str) -> str | None:
         """Return what was last written under that name."""
@@ -145,7 +166,10 @@ class Outbox:
     def set_aside(self, destination: str, key: str, generation: int, reason: str) -> None:
         """Send it no more as it is: when it changes, and once after the next start."""
         reason = reason[:_REASON].encode("utf-8", "replace").decode()
-        self._do(lambda at: at.queue.set_aside(destination, key, generation, reason))
+        try:
+            self._do(lambda at: at.queue.set_aside(destination, key, generation, reason))
+        except Full:  # of the reason: it is tried with each snapshot then, but blocks nothing
+            self.acknowledge(destination, [(key, generation)])
 
     def resend(self, destination: str) -> int:
         """Send all that runs once more. Return the last generation: when none up to it waits any more

@@ -44,6 +44,8 @@ class StateFile:
             if found is None:
                 with closing(memory(self._bounds)) as empty:
                     found = self._place(empty)
+        except (Damaged, UnicodeDecodeError) as error:
+            raise Unusable(str(error)) from error
         except (OSError, sqlite3.Error) as error:
             raise unusable(self.directory, error) from error
         return found
@@ -53,7 +55,7 @@ class StateFile:
         try:
             self._take_lock()
             return self._place(source)
-        except OutboxError as error:
+        except (OutboxError, Damaged, UnicodeDecodeError) as error:
             raise Unusable(str(error)) from error
         except (OSError, sqlite3.Error) as error:
             raise unusable(self.directory, error) from error
@@ -75,11 +77,16 @@ class StateFile:
         self._forget_oldest()
 
     def salvage(self, into: sqlite3.Connection) -> None:
-        """Copy what a file that may only be read holds. Raises :class:`Damaged`, :class:`sqlite3.Error`."""
-        uri = f"{self.path.absolute().as_uri()}?mode=ro&immutable=1"
+        """Copy what a file that may only be read holds, its WAL included. Raises :class:`Damaged`,
+        :class:`OSError`, :class:`sqlite3.Error`."""
+        with self.path.open("rb") as file:
+            schema.check_header(file.read(100))
+        # What a killed sensor wrote last is in the WAL, which ``immutable`` passes over. Where there is none,
+        # SQLite would make one. Locks, which unix-none has not, want to write.
+        how = "vfs=unix-none" if Path(f"{self.path}-wal").exists() else "immutable=1"
+        uri = f"{self.path.absolute().as_uri()}?mode=ro&{how}"
         with closing(sqlite3.connect(uri, uri=True, check_same_thread=False)) as found:
-            with self.path.open("rb") as file:
-                schema.check_header(file.read(100))
+            found.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
             schema.verify(found)
             found.backup(into)
         self._superseded = True
@@ -133,8 +140,12 @@ class StateFile:
         new = self.directory / NEW
         new.unlink(missing_ok=True)
         os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-        with closing(sqlite3.connect(new, isolation_level=None, check_same_thread=False)) as target:
-            source.backup(target)
+        try:
+            with closing(sqlite3.connect(new, isolation_level=None, check_same_thread=False)) as target:
+                source.backup(target)
+        except BaseException:
+            new.unlink(missing_ok=True)  # half of it would take the room that the disk does not have
+            raise
         if not self._superseded and self.path.exists():
             self.set_aside(Damaged("it could not be read at the start"))
         # What is left of another file: SQLite would play it into the new one.

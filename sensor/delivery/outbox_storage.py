@@ -111,6 +111,7 @@ class Storage:
         connection = self._empty()
         try:
             file.salvage(connection)
+            schema.begin(connection, self._clock())  # the copy has brought the numbers of the file along
         except (OSError, sqlite3.Error, Damaged, UnicodeDecodeError):
             connection.close()
             return self._empty()

@@ -68,5 +68,12 @@ def destinations(scopes: Sequence[Scope], group_id: str = "") -> Mapping[str, st
 
 
 def _pattern(text: str) -> str:
-    wild = {"*": ".*", "?": "."}
-    return "".join(wild.get(character) or re.escape(character) for character in text)
+    first, *rest = ("".join(map(_one, part)) for part in re.split(r"\*+", text))
+    if not rest:
+        return first
+    # Each part between stars is looked for once (?>): else some stars would take for ever to find none.
+    return first + "".join(f"(?>.*?{part})" for part in rest[:-1]) + f".*{rest[-1]}"
+
+
+def _one(character: str) -> str:
+    return "." if character == "?" else re.escape(character)

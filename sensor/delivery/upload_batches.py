@@ -13,6 +13,8 @@ from sensor.delivery.destination import Batch, OutgoingState
 from sensor.delivery.outbox import Outbox
 
 SPREAD = 0.1
+TRY_AGAIN = 60.0
+"""Seconds after which a snapshot that the outbox did not let begin is tried again."""
 
 
 class Batches:
@@ -43,17 +45,15 @@ class Batches:
         self._up_to: int | None = None  # the last generation of the snapshot that is being sent
         self._scanned = ""  # the sender whose outbox has all that runs
 
-    def snapshot_now(self) -> None:
-        """Everything that runs is in the outbox: the next batches are a snapshot."""
-        self._scanned = self._outbox.sender_id
+    def snapshot_now(self, sender: str) -> None:
+        """Everything that runs is in the outbox of the id ``sender``: the next batches are a snapshot."""
+        self._scanned = sender
         self._snapshot_at = -math.inf
 
     def next(self, now: float, flush: bool) -> Batch | None:
         """Return the batch that is due; with ``flush`` whatever is unsent is."""
         if self._up_to is None and now >= self._snapshot_at and not flush:
-            self._snapshot_at = math.inf
-            self._most_states = self._settings.batch_containers
-            self._up_to = self._outbox.resend(self._name)
+            self._begin_snapshot(now)
         if not (flush or self._up_to is not None or self._is_due()):
             return None
         states = self._outbox.pending(self._name, self._most_states, self._settings.batch_bytes)
@@ -69,6 +69,15 @@ class Batches:
             states=states,
             running=running,
         )
+
+    def _begin_snapshot(self, now: float) -> None:
+        self._snapshot_at = math.inf  # first, as another thread may ask for a further one meanwhile
+        self._most_states = self._settings.batch_containers
+        try:
+            self._up_to = self._outbox.resend(self._name)
+        except BaseException:
+            self._snapshot_at = min(self._snapshot_at, now + TRY_AGAIN)
+            raise
 
     def too_large(self, batch: Batch) -> None:
         """Make smaller ones, until the next snapshot."""

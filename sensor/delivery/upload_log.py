@@ -11,8 +11,8 @@ from sensor.delivery.table import age
 log = logging.getLogger(__name__)
 
 SAY_AGAIN = 60.0
-CLOCK_SAY_AGAIN = 3600.0
-CLOCK_TOLERATED = 300.0
+SET_ASIDE_LINES = 10
+"""A minute: somebody who takes no container at all is told of by a few."""
 PROBE_EVERY = 900.0
 """Seconds after which a refused token is tried again: its role may have been changed meanwhile."""
 
@@ -26,7 +26,8 @@ class UploadLog:
         self._failing_since: float | None = None
         self._said_at = 0.0
         self._refused = ""
-        self._clock_said_at = -CLOCK_SAY_AGAIN
+        self._set_aside_since = -SAY_AGAIN
+        self._set_aside_lines = 0
 
     def failed(self, error: Exception, now: float, wait: float) -> None:
         """The next try is in ``wait`` seconds."""
@@ -61,18 +62,15 @@ class UploadLog:
             *(self._name, error, missing, self._waiting(), PROBE_EVERY / 60),
         )
 
-    def set_aside(self, container: str, reason: str) -> None:
-        log.warning(
-            "%s: container %s was not taken and is not sent again until it changes: %s",
-            *(self._name, container, reason),
-        )
-
-    def clock(self, ahead: float | None, now: float) -> None:
-        if ahead is None or abs(ahead) <= CLOCK_TOLERATED or now - self._clock_said_at < CLOCK_SAY_AGAIN:
+    def set_aside(self, container: str, reason: str, now: float) -> None:
+        if now - self._set_aside_since >= SAY_AGAIN:
+            self._set_aside_since, self._set_aside_lines = now, 0
+        self._set_aside_lines += 1
+        if self._set_aside_lines > SET_ASIDE_LINES:
             return
-        self._clock_said_at = now
+        further = "; further ones are counted by upload_set_aside_total, and told again in a minute"
         log.warning(
-            "%s: found the clock of this node %s %s of the receiver's, expected at most 5min: the times in "
-            "reports are wrong by that; set the clock (NTP)",
-            *(self._name, age(abs(ahead)), "ahead" if ahead > 0 else "behind"),
+            "%s: container %s was not taken and is not sent again until it changes: %s%s",
+            *(self._name, container, reason),
+            further if self._set_aside_lines == SET_ASIDE_LINES else "",
         )

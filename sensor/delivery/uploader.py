@@ -36,6 +36,9 @@ POLL = 0.25
 CREDENTIALS_POLL = 1.0
 SAME_FOR = 60.0
 """Seconds for which a batch is tried as it is; after that it is made anew, of the latest states."""
+LONGEST_WAIT = 20.0
+"""Seconds from one try to the next, unless the other side asks for more: a third of the minute within which
+all has arrived after its return."""
 START_SPREAD = 5.0
 CATCH_UP_MINUTES = 10
 """So many minutes' requests may be caught up with at once after a quiet time: what a node gathers in
@@ -69,7 +72,7 @@ class Uploader(threading.Thread):
         self._clock = clock
         self._monotonic = monotonic
         self._chance = chance or random.Random()
-        self._backoff = Backoff(chance=self._chance)
+        self._backoff = Backoff(most=LONGEST_WAIT, chance=self._chance)
         rate = settings.requests_per_minute / 60
         self._bucket = TokenBucket(rate, max(1.0, rate * 60 * CATCH_UP_MINUTES), monotonic())
         self._tally = Tally()
@@ -85,10 +88,11 @@ class Uploader(threading.Thread):
         self._deadline: float | None = None
         self._woken = threading.Event()
 
-    def snapshot_now(self) -> None:
+    def snapshot_now(self, sender: str | None = None) -> None:
         """Everything that runs has been written to the outbox: send it all, and from now on every
-        ``snapshot_interval``. May be called from any thread, and again."""
-        self._batches.snapshot_now()
+        ``snapshot_interval``. May be called from any thread, and again. ``sender`` is the outbox's id when
+        it was written, by default the one of now."""
+        self._batches.snapshot_now(self._outbox.sender_id if sender is None else sender)
         self._woken.set()
 
     def stop(self, deadline_seconds: float) -> bool:
@@ -234,14 +238,13 @@ class Uploader(threading.Thread):
         if batch.running is not None:
             self._tally.snapshots += 1
             self._batches.end_snapshot(self._monotonic())
-        self._log.clock(receipt.clock_ahead, self._monotonic())
         self._answered()
 
     def _set_aside(self, batch: Batch, index: int, reason: str, text: str) -> None:
         state = batch.states[index]
         self._outbox.set_aside(self.destination_name, state.key, state.generation, text)
         self._tally.set_aside[reason] += 1
-        self._log.set_aside(state.key, text)
+        self._log.set_aside(state.key, text, self._monotonic())
 
     def _answered(self) -> None:
         self._backoff.succeeded()

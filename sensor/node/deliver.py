@@ -67,13 +67,21 @@ class Delivery:
             uploader.start()
 
     def snapshot(self) -> None:
-        """Everything that runs is in the outbox."""
+        """Everything that runs is in the outbox, unless that was lost meanwhile (:meth:`take_lost`)."""
+        sender = self.outbox.whole_sender() if self.outbox else ""
+        if not sender:
+            return
         for uploader in self.uploaders:
-            uploader.snapshot_now()
+            uploader.snapshot_now(sender)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what has not arrived outlives the sensor."""
+        return self.outbox is not None and self.outbox.durable
 
     def close(self, timeout: float) -> bool:
         """Send what is left for at most ``timeout`` seconds, to all groups at the same time. Returns whether
-        everything has arrived; what has not is kept, where there is a state directory."""
+        everything has arrived; what has not is kept where the outbox is durable (:attr:`keeps`)."""
         arrived: list[bool] = []
         enders = [
             threading.Thread(target=lambda one=uploader: arrived.append(one.stop(timeout)), daemon=True)
@@ -82,7 +90,7 @@ class Delivery:
         for ender in enders:
             ender.start()
         for ender in enders:
-            ender.join(timeout + 1)
+            ender.join(timeout + 2)  # an uploader gives its own thread a second more
         if self.outbox is not None:
             self.outbox.close()
         return len(arrived) == len(enders) and all(arrived)

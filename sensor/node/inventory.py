@@ -65,7 +65,7 @@ class Inventory:
 
     ``clock`` gives seconds since the epoch, UTC, and decides only when a change began; the times in
     reports are the callers'. At ``max_containers`` a new container takes the place of an ended one
-    that was reported, or is dropped and counted; at ``max_packages`` of one container a further
+    that was reported and did not come back undelivered, or is dropped and counted; at ``max_packages`` of one container a further
     package is dropped, counted, and turns the container's coverage partial.
     """
 
@@ -87,6 +87,7 @@ class Inventory:
         self._containers: dict[str, _Container] = {}
         self._pending: dict[str, float] = {}  # id -> when its first unreported change came
         self._leaving: dict[str, None] = {}  # ended and reported, in the order of their reports
+        self._reporting: frozenset[str] = frozenset()  # given out last: may come back undelivered
         self._shared: dict[PackageUse, _Shared] = {}
         self._shared_peak = 0
         self._package_count = 0
@@ -180,6 +181,7 @@ class Inventory:
         with self._lock:
             self._forget_left(now)
             due = [name for name, since in self._pending.items() if self._due(name, since, now, debounce)]
+            self._reporting = frozenset(due)
             for name in due:
                 del self._pending[name]
                 if self._containers[name].ended_at is not None:
@@ -208,7 +210,7 @@ class Inventory:
 
     def _create(self, identity: ContainerIdentity) -> _Container | None:
         if len(self._containers) >= self._max_containers:
-            oldest = next(iter(self._leaving), None)
+            oldest = next((name for name in self._leaving if name not in self._reporting), None)
             if oldest is None:
                 self._dropped_containers += 1
                 return None

@@ -149,8 +149,8 @@ def _run(settings: NodeSettings, rooms: Rooms, delivery: Delivery, stop: threadi
         _shut_down(rooms, reading, ring, upkeep)
         code = reporter.finish()
         if not delivery.close(FLUSH_WITHIN):
-            log.warning("not everything has arrived upstream; %s", _kept(settings))
-            code = code if settings.state_dir else 1
+            log.warning("not everything has arrived upstream; %s", _kept(settings, delivery))
+            code = code if delivery.keeps else 1
         if server is not None:
             server.close()
     return code
@@ -172,9 +172,11 @@ def _restore(rooms: Rooms, delivery: Delivery, include_host: bool) -> None:
     )
 
 
-def _kept(settings: NodeSettings) -> str:
+def _kept(settings: NodeSettings, delivery: Delivery) -> str:
     if settings.state_dir is None:
         return "it is lost: without --state-dir nothing outlives the sensor"
+    if not delivery.keeps:
+        return f"it is lost: {settings.state_dir} could not be written to, see above"
     return f"it is kept in {settings.state_dir} and follows when the sensor runs again"
 
 

@@ -13,7 +13,7 @@ import enum
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sensor.model.container import ContainerIdentity
 from sensor.model.events import EventFlag, EventKind, FileId, KernelEvent
@@ -46,21 +46,19 @@ class ProcessScan:
     process: Process
     container: ContainerIdentity
     reason: str
-    asked_at: int = field(default_factory=lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME), compare=False)
-    """When the process was known to live, ns of CLOCK_BOOTTIME."""
 
 
 def process_event(
-    process: Process, path: str, asked_at: int, deleted: bool = False, kind: EventKind = EventKind.OPEN
+    process: Process, path: str, at: int, deleted: bool = False, kind: EventKind = EventKind.OPEN
 ) -> KernelEvent:
-    """Return the event that the kernel would have sent for a file, as of ``asked_at``.
+    """Return the event that the kernel would have sent for a file, as of ``at``, ns of CLOCK_BOOTTIME.
 
     When it was opened is not known, only that it was by then; nor is its inode: zero.
     """
     return KernelEvent(
         kind=kind,
         flags=EventFlag.DELETED if deleted else EventFlag.NONE,
-        time=asked_at,
+        time=at,
         pid=process.pid,
         start_boottime=process.start_boottime,
         uid=process.uid,
@@ -87,15 +85,19 @@ def scan(
     program = table.program(process.pid)
     mapped = table.mapped_files(process.pid)
     files = (*mapped, *table.open_files(process.pid))
+    at = _now()  # all of it was loaded by then, and the process lived: checked after
     if not lives(process.pid, process.start_boottime):
         return Scanned.PART  # and the files may be those of the next process with its pid
     if program is not None:
-        resolve(process_event(process, program, work.asked_at, program.deleted, EventKind.EXEC))
+        resolve(process_event(process, program, at, program.deleted, EventKind.EXEC))
     for file in files:
-        resolve(process_event(process, file, work.asked_at, file.deleted))
+        resolve(process_event(process, file, at, file.deleted))
     modules = loaded_modules(process.pid, process.start_boottime)
+    read_at = _now()
+    if lives(process.pid, process.start_boottime):
+        at = read_at
     for path in _module_files(modules.modules):
-        resolve(process_event(process, path, work.asked_at))
+        resolve(process_event(process, path, at))
     if _cuts(table) > cut_before:
         return Scanned.PART
     if any(file.endswith(_HOTSPOT) for file in mapped):
@@ -103,6 +105,10 @@ def scan(
     if modules.problem == Problem.NOT_PYTHON:
         return Scanned.PART if _OPAQUE.fullmatch(process.executable_name) else Scanned.WHOLE
     return Scanned.WHOLE if modules.whole else Scanned.PART
+
+
+def _now() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def _cuts(table: ProcessTable) -> int:

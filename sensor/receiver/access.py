@@ -96,26 +96,48 @@ class Access:
         """A page from elsewhere must not reach us by a name of its own that it has pointed at loopback."""
         if not self._local:
             return
-        host = (urlsplit(f"//{request.headers.get('Host', '')}").hostname or "").lower()
+        host = _name(request.headers.get("Host", ""))
         if host != self._host and not is_loopback(host):
             raise jsonapi.Failure(
                 421, "Misdirected Request", f"Host: found {host[:255]!r}, expected localhost or {self._host}"
             )
 
     def _needed(self, request: web.Request) -> tuple[str, ...]:
+        path = request.rel_url.path_safe  # as routes are found: a slash inside of a name is not one between
         for method, start, permissions in _NEEDED:
-            if request.path.startswith(start) and method in (None, request.method):
+            if path.startswith(start) and method in (None, request.method):
                 return permissions
-        if request.path.startswith("/rest/"):
-            return (_REST.get((request.method, _collection(request.path)), auth.READ_PROJECTS),)
+        if path.startswith("/rest/"):
+            return (_REST.get((request.method, _collection(path)), auth.READ_PROJECTS),)
         return () if self._local else (auth.VIEW,)
 
 
 def _check_site(request: web.Request) -> None:
-    """A browser adds the token to what any page makes it send (https://www.w3.org/TR/fetch-metadata/)."""
-    site = request.headers.get("Sec-Fetch-Site", "none")
-    if request.method not in ("GET", "HEAD", "OPTIONS") and site not in ("none", "same-origin"):
+    """A browser adds the token to what any page makes it send. A link may lead here; nothing else may."""
+    link = request.method in ("GET", "HEAD") and request.headers.get("Sec-Fetch-Mode") == "navigate"
+    if not link and not same_origin(request):
         raise jsonapi.Failure(403, "Forbidden", "this was sent by a page of another site")
+
+
+def same_origin(request: web.Request) -> bool:
+    """False for what another site made a browser send: https://www.w3.org/TR/fetch-metadata/
+
+    A program that is no browser sends neither header. A browser sends the first to loopback and over
+    TLS only.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("Origin")
+    return origin is None or origin.partition("://")[2] == request.headers.get("Host", "")
+
+
+def _name(host: str) -> str:
+    """Of a Host header, the port left out; ``""`` where it is none."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""
 
 
 def is_loopback(host: str) -> bool:

@@ -52,14 +52,9 @@ class Connector:
 
     async def _take(self, request: web.Request) -> web.Response:
         check_version(request)
-        cluster, resources = _read(await jsonapi.json_object(request))
+        cluster, resources = read(await jsonapi.json_object(request))
         org, received_at = request.match_info["org"], time.time()
-
-        def put(connection: sqlite3.Connection) -> None:
-            latest = _latest(connection, org, cluster, resources)
-            connection.executemany(_PUT, [(org, cluster, *_stored(one), received_at) for one in latest])
-
-        await self._store.write(put)
+        await self._store.write(lambda connection: store(connection, org, cluster, resources, received_at))
         return jsonapi.answer({"jsonapi": {"version": "1.0"}}, 201)
 
 
@@ -67,6 +62,14 @@ _PUT = (
     "INSERT OR REPLACE INTO resource (org_id, cluster, api_version, kind, namespace, name, manifest,"
     " scanned_at, deleted_at, received_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+
+
+def store(
+    connection: sqlite3.Connection, org: str, cluster: str, resources: Sequence[Resource], received_at: float
+) -> None:
+    """``received_at`` is seconds since the epoch."""
+    latest = _latest(connection, org, cluster, resources)
+    connection.executemany(_PUT, [(org, cluster, *_stored(one), received_at) for one in latest])
 
 
 def _stored(resource: Resource) -> Resource:
@@ -91,7 +94,8 @@ def _latest(
     return list(latest.values())
 
 
-def _read(body: dict[str, Any]) -> tuple[str, list[Resource]]:
+def read(body: dict[str, Any]) -> tuple[str, list[Resource]]:
+    """The cluster's name and what is in it. Raises :class:`sensor.receiver.jsonapi.Failure`."""
     attributes = _member(_member(body, "data"), "attributes")
     cluster, resources = attributes.get("cluster_name", ""), attributes.get("resources")
     if not isinstance(cluster, str) or not isinstance(resources, list):
@@ -120,11 +124,11 @@ def _resource(number: int, found: Any) -> Resource:
             raise jsonapi.bad_request(f"resources[{number}]: {key}: expected a text")
         return value
 
-    scanned_at, deleted_at = text(found, "scanned_at"), found.get("deleted_at")
+    scanned_at, deleted_at = text(found, "scanned_at"), text(found, "deleted_at", "") or None
     try:
         _moment(scanned_at)
         _moment(deleted_at or scanned_at)
-    except (ValueError, TypeError):
+    except ValueError:
         raise jsonapi.bad_request(f"resources[{number}]: found a time that is not RFC 3339") from None
     return Resource(
         text(manifest, "apiVersion", text(found, "preferred_version", "v1")),

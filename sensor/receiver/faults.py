@@ -95,9 +95,13 @@ def _matches(rule: _Rule, path: str, token: str | None, *, grpc: bool) -> bool:
         return False
     if (rule.fault.status is not None and grpc) or (rule.fault.grpc_code is not None and not grpc):
         return False
-    if rule.token is not None and not hmac.compare_digest(rule.token.encode(), (token or "").encode()):
+    if rule.token is not None and not hmac.compare_digest(_bytes(rule.token), _bytes(token or "")):
         return False
     return path.startswith(rule.path)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")  # a header's bytes that are no UTF-8 come as halves of pairs
 
 
 def _rule(number: int, found: Any) -> _Rule:

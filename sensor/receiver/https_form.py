@@ -110,9 +110,9 @@ def _loaded(found: Any, where: str) -> tuple[Running, list[bytes]]:
 
 def _package(found: Any, where: str) -> bytes:
     purl, name, version, kind = (_text(found, key, where) for key in ("purl", "name", "version", "type"))
-    if not purl.startswith("pkg:") or not name or not kind:
-        raise jsonapi.bad_request(f"{where}purl: expected a package URL, and a name")
     ecosystem = purl.removeprefix("pkg:").lstrip("/").partition("/")[0].lower()
+    if not purl.startswith("pkg:") or not ecosystem or not name or not kind:
+        raise jsonapi.bad_request(f"{where}purl: expected a package URL, a name and a type")
     return serialised(PackageRow(ecosystem, name, version or None, purl, kind, name, version or None))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 import zlib
@@ -13,6 +14,8 @@ from aiohttp import web
 CONTENT_TYPE = "application/vnd.api+json"
 MAX_BODY = 16 << 20
 """Bytes of a request's body, inflated."""
+BODY_WITHIN = 60.0
+"""Seconds for all of it."""
 
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -70,9 +73,14 @@ def forbidden(permission: str, of: str = "") -> Failure:
 
 async def json_object(request: web.Request) -> dict[str, Any]:
     """The body. Raises :class:`Failure`."""
-    content = await body(request)
+    return parsed(await body(request))
+
+
+def parsed(content: bytes) -> dict[str, Any]:
+    """An object as JSON. Raises :class:`Failure`."""
     try:
-        found = json.loads(content)
+        # Of bytes json would take other encodings as well, and halves of surrogate pairs.
+        found = json.loads(content.decode(), parse_constant=_no_constant)
         if b"\\ud" in content.lower():  # perhaps half of a surrogate pair, which no database takes
             json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
@@ -86,22 +94,36 @@ async def body(request: web.Request) -> bytes:
     """Inflated where it is sent with ``Content-Encoding: gzip``. Raises :class:`Failure`."""
     # aiohttp would inflate by itself, and bounds what comes out only after it has.
     encoding = request.headers.get("Content-Encoding", "identity").lower()
-    content = await request.read()
+    try:
+        async with asyncio.timeout(BODY_WITHIN):
+            content = await request.read()
+    except TimeoutError:
+        raise too_slow() from None
+    return decoded(content, encoding, MAX_BODY)
+
+
+def too_slow() -> Failure:
+    return Failure(408, "Request Timeout", f"body: found not all of it after {BODY_WITHIN:g} s")
+
+
+def decoded(content: bytes, encoding: str, most: int) -> bytes:
+    """``content`` by its Content-Encoding, at most so many bytes. Raises :class:`Failure`."""
     if encoding == "identity":
         return content
     if encoding != "gzip":
         raise Failure(415, "Unsupported Media Type", f"Content-Encoding: found {encoding!r}, expected gzip")
-    return _inflated(content)
-
-
-def _inflated(content: bytes) -> bytes:
     inflater = zlib.decompressobj(_GZIP)
     try:
-        inflated = inflater.decompress(content, MAX_BODY + 1)
+        inflated = inflater.decompress(content, most + 1)
     except zlib.error:
         raise bad_request("body: found no gzip, expected what Content-Encoding says") from None
-    if len(inflated) > MAX_BODY:
-        raise Failure(413, "Content Too Large", f"expected at most {MAX_BODY:,} bytes, inflated")
+    if len(inflated) > most:
+        raise Failure(413, "Content Too Large", f"expected at most {most:,} bytes, inflated")
     if not inflater.eof or inflater.unused_data:
         raise bad_request("body: found gzip that is cut, or is followed by something else")
     return inflated
+
+
+def _no_constant(name: str) -> None:
+    """NaN and Infinity are no JSON, and nobody could read them again."""
+    raise ValueError(name)

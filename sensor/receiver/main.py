@@ -29,6 +29,7 @@ from sensor.receiver.control import Control
 from sensor.receiver.expiry import Expiry
 from sensor.receiver.faults import Faults
 from sensor.receiver.grpc_service import ReportService
+from sensor.receiver.heads import Heads
 from sensor.receiver.packages import Packages
 from sensor.receiver.page.routes import routes as page_routes
 from sensor.receiver.rest import Rest
@@ -41,6 +42,10 @@ log = logging.getLogger(__name__)
 DATABASE = "receiver.db"
 STOP_WITHIN = 1.0
 """Seconds for calls that run when it is told to end."""
+KEEP_ALIVE = 75.0
+"""Seconds a connection over HTTP may wait for its next request."""
+LONGEST_LINE = 64 << 10
+"""Bytes of a request's first line: links of the page name packages of up to 4 KiB, each byte quoted."""
 
 
 class StartError(Exception):
@@ -73,8 +78,9 @@ async def _serve(settings: ReceiverSettings) -> None:
         access = Access(settings.http_address.host, tokens, Rate(settings.requests_per_minute))
         rooms = Upstream(store, packages), Connector(store), Rest(store), Control(store, faults)
         routes = [route for room in rooms for route in room.routes()]
-        app = application(access, faults, [*routes, *page_routes(store.path, changed)])
-        async with _listening(settings, service, app):
+        heads = Heads()
+        app = application(access, faults, heads, [*routes, *page_routes(store.path, changed, store.write)])
+        async with _listening(settings, service, app, heads):
             _settle()
             expiry = asyncio.create_task(Expiry(store, packages, settings.expire_after).run())
             await stop.wait()
@@ -87,25 +93,36 @@ def _alone(directory: Path) -> Iterator[None]:
     """What one receiver remembers of the rows would be wrong with another beside it."""
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (directory / "lock").open("w") as lock:
+        lock = (directory / "lock").open("w")
+    except OSError as error:
+        raise StartError(f"cannot use {str(directory)!r}: {error}; give another --data-dir") from None
+    with lock:
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-    except BlockingIOError:
-        raise StartError(
-            f"another receiver uses {str(directory)!r}: end that, or give another --data-dir"
-        ) from None
+        except BlockingIOError:
+            raise StartError(
+                f"another receiver uses {str(directory)!r}: end that, or give another --data-dir"
+            ) from None
+        yield
 
 
 @contextlib.asynccontextmanager
 async def _listening(
-    settings: ReceiverSettings, service: ReportService, app: web.Application
+    settings: ReceiverSettings, service: ReportService, app: web.Application, heads: Heads
 ) -> AsyncIterator[None]:
     server = grpc.aio.server(options=grpc_service.options())
     service.add_to(server)
     runner = web.AppRunner(
-        app, access_log=None, auto_decompress=False, handle_signals=False, shutdown_timeout=STOP_WITHIN
+        app,
+        access_log=None,
+        auto_decompress=False,
+        handle_signals=False,
+        shutdown_timeout=STOP_WITHIN,
+        keepalive_timeout=KEEP_ALIVE,
+        max_line_size=LONGEST_LINE,
     )
     await runner.setup()
+    sweep = asyncio.create_task(heads.run(lambda: runner.server.connections if runner.server else ()))
     try:
         grpc_port = _add_grpc_port(server, settings)
         await server.start()
@@ -113,6 +130,7 @@ async def _listening(
         _announce(settings, grpc_port, http_port)
         yield
     finally:
+        sweep.cancel()
         await asyncio.gather(server.stop(STOP_WITHIN), runner.cleanup())
 
 

@@ -15,9 +15,12 @@ from sensor.receiver.report_form import package as read_package
 from sensor.receiver.states import Loaded
 
 _KNOWN_PACKAGES = 200_000
+_KNOWN_BYTES = 64 << 20
+"""Of known packages, serialised."""
 _KNOWN_SETS = 20_000
 _KNOWN_MEMBERS = 2_000_000
-"""Of all known sets together: about 200 MiB."""
+"""Of all known sets together: about 200 MiB. A path counts for more members than one where it is long."""
+_LONG_PATH = 128
 
 
 class KnownSet(NamedTuple):
@@ -35,12 +38,14 @@ class Packages:
 
     def __init__(self) -> None:
         self._packages: dict[bytes, int] = {}
+        self._bytes = 0
         self._sets: Lru[tuple[tuple[int, ...], tuple[int, ...], tuple[str, ...]], KnownSet] = Lru(
             _KNOWN_SETS, _KNOWN_MEMBERS
         )
 
     def forget(self) -> None:
         self._packages.clear()
+        self._bytes = 0
         self._sets.clear()
 
     def ids(self, connection: sqlite3.Connection, packages: Sequence[bytes]) -> list[int | None]:
@@ -76,7 +81,7 @@ class Packages:
             if len(set(packages)) != len(packages):
                 return self._stored_once(connection, packages, loaded)
             known = self._set(connection, *key)
-            self._sets.put(key, known, len(packages))
+            self._sets.put(key, known, len(packages) + sum(map(len, loaded.path)) // _LONG_PATH)
         times: Sequence[tuple[int, int]] = tuple(zip(loaded.first_seen, loaded.last_seen, strict=True))
         if known.order is not None:
             times = [times[index] for index in known.order]
@@ -116,9 +121,11 @@ class Packages:
                 package,
             ).fetchone()
         )
-        if len(self._packages) >= _KNOWN_PACKAGES:
+        if len(self._packages) >= _KNOWN_PACKAGES or self._bytes >= _KNOWN_BYTES:
             self._packages.clear()
+            self._bytes = 0
         self._packages[serialised] = row[0]
+        self._bytes += len(serialised)
         return int(row[0])
 
     def _set(

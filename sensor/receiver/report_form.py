@@ -22,6 +22,8 @@ MAX_BYTES = 4 << 20
 MAX_CONTAINERS = 10_000
 MAX_PACKAGES = 50_000
 """Of one container; a sensor's inventory holds 20,000."""
+MAX_LISTED = 100_000
+"""Packages of a request: more than its bytes have room for, unless they are no packages."""
 MAX_TEXT = 4096
 """Characters of a name, path or id."""
 MAX_TIME = 253_402_300_799_999
@@ -93,6 +95,8 @@ def _check_head(request: Any) -> None:
         raise Malformed("sent_at_ms", _time_problem(request.sent_at_ms))
     if len(request.containers) > MAX_CONTAINERS:
         raise TooLarge(f"found {len(request.containers):,} containers, expected at most {MAX_CONTAINERS:,}")
+    if len(request.packages) > MAX_LISTED:
+        raise TooLarge(f"found {len(request.packages):,} packages, expected at most {MAX_LISTED:,}")
 
 
 _PACKAGE = attrgetter(*PackageRow._fields)
@@ -125,6 +129,8 @@ def _state(index: int, serialised: bytes, node: str) -> State:
         raise Unfit("container_id: found none, expected the runtime's id, or host")
     if max(len(text) for text in described if text) > MAX_TEXT:
         raise Unfit(f"found a text of more than {MAX_TEXT:,} characters")
+    if "\0" in described.container_id:  # where SQLite's JSON functions end a text
+        raise Unfit("container_id: found a NUL, expected the runtime's id, or host")
     if described.node is None and node:
         described = described._replace(node=node)
     if found.generation >= 1 << 63:
@@ -158,7 +164,7 @@ def loaded_packages(serialised: bytes) -> Loaded:
     if len(found.packages) > MAX_PACKAGES:
         raise Unfit(f"packages: found {len(found.packages):,}, expected at most {MAX_PACKAGES:,}")
     loaded = Loaded._make(zip(*map(_LOADED, found.packages), strict=True))
-    if min(loaded.evidence) == 0:
+    if min(loaded.evidence) <= 0:
         raise Unfit(f"evidence: found none, expected 1 to {len(EVIDENCE) - 1}")
     for field, times in (("first_seen_ms", loaded.first_seen), ("last_seen_ms", loaded.last_seen)):
         _seconds(field, min(times))

@@ -53,10 +53,10 @@ class Rest:
             limit = _limit(request)
             conditions = [("id > ?", _after(request)), *_conditions(request, filters)]
             if kind == "target" and request.query.get("exclude_empty", "true") != "false":
-                conditions.append((_HAS_PROJECTS, None))
+                conditions.append((_HAS_PROJECTS, request.match_info["org"]))
             where = " AND ".join(("org_id = ?", "type = ?", *(sql for sql, _ in conditions)))
             query = f"SELECT id, body FROM rest_object WHERE {where} ORDER BY id LIMIT ?"
-            values = [value for _, value in conditions if value is not None]
+            values = [value for _, value in conditions]
             parameters = (request.match_info["org"], kind, *values, limit + 1)
             rows = await self._store.read(lambda connection: connection.execute(query, parameters).fetchall())
             return jsonapi.answer(_page(request, rows, limit))
@@ -101,7 +101,7 @@ def _after(request: web.Request) -> str:
     try:
         version, _, encoded = cursor.partition(".")
         found = json.loads(base64.b64decode(encoded, altchars=b"-_", validate=True))["id"]
-        if version == "v1" and isinstance(found, str):
+        if version == "v1" and isinstance(found, str) and found.encode():
             return found
     except (ValueError, KeyError, TypeError, RecursionError):
         pass
@@ -135,7 +135,7 @@ def _conditions(request: web.Request, filters: Mapping[str, Callable[[str], Cond
 _TARGET_OF = "json_extract(body, '$.relationships.target.data.id')"
 _HAS_PROJECTS = (
     "id IN (SELECT json_extract(project.body, '$.relationships.target.data.id') FROM rest_object AS project"
-    " WHERE project.org_id = rest_object.org_id AND project.type = 'project')"
+    " WHERE project.org_id = ? AND project.type = 'project')"
 )
 _IS_NAMED = (
     "EXISTS (SELECT 1 FROM json_each(body, '$.attributes.names') AS name"

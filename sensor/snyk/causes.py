@@ -205,8 +205,8 @@ def _of_connection(error: BaseException, target: Target, _: Certificate | None) 
     if isinstance(error, TimeoutError):
         return Cause(
             "timed_out",
-            f"{hop} did not answer in time: a firewall or network policy may drop packets to it, or it is "
-            "overloaded",
+            f"{hop} did not answer in time: look at its load; a firewall or network policy may drop packets "
+            "to it",
         )
     if isinstance(error, OSError) and error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN):
         return Cause(

@@ -58,7 +58,13 @@ class DeadlineSocket(socket.socket):
 class DeadlineSSLSocket(ssl.SSLSocket):
     def recv(self, *args: Any) -> bytes:
         self.settimeout(left())
-        return super().recv(*args)
+        try:
+            return super().recv(*args)
+        except OSError:
+            # wrap_socket() reads once if the other side has gone already; where that fails it does not close.
+            if self.version() is None:
+                self.close()
+            raise
 
     def recv_into(self, *args: Any) -> int:
         self.settimeout(left())

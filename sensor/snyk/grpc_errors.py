@@ -25,6 +25,8 @@ DEFAULT_PERMISSION = "AppRisk edit"
 MAX_RETRY_AFTER = 3600.0
 
 _SERVER = "look at the server's log"
+_SLOW = "look at its load; a firewall or network policy may drop packets to it"
+_AGAIN = f"it is tried again; {_SERVER} if it stays so"
 _ADDRESS = (
     "is --upstream the gRPC address, and not one of another service? --transport https is the other way"
 )
@@ -32,21 +34,22 @@ _ADDRESS = (
 _TEMPORARY = {
     "CANCELLED": f"the call was cancelled on the way: {_SERVER} and proxies between, if it stays so",
     "UNKNOWN": f"the server failed: {_SERVER} if it stays so",
-    "DEADLINE_EXCEEDED": "it did not answer in time: it is overloaded, or something on the way drops packets",
+    "DEADLINE_EXCEEDED": f"it did not answer in time: {_SLOW}",
     "NOT_FOUND": "it does not know what is reported to: look at --group-id",
-    "ABORTED": "the server broke it off: it is tried again",
+    "ABORTED": f"the server broke it off: {_AGAIN}",
     "FAILED_PRECONDITION": f"the server is not ready for reports: look at --group-id, and {_SERVER}",
     "UNIMPLEMENTED": f"nobody there takes runtime reports: {_ADDRESS}",
     "INTERNAL": f"the server, or a proxy between that does not speak gRPC, failed: {_SERVER} if it stays so",
-    "UNAVAILABLE": "it cannot take reports now, or the connection broke: it is tried again",
+    "UNAVAILABLE": f"it cannot take reports now, or the connection broke: {_AGAIN}",
     "DATA_LOSS": f"the server lost data: {_SERVER}",
     "RESOURCE_EXHAUSTED": "it takes no more for now: it is tried again later",
 }
+NOT_AS_THEY_ARE = "it does not take these states as they are: if it is older than the sensor, update it"
 _INVALID = {
-    "INVALID_ARGUMENT": "it does not take these states as they are",
-    "ALREADY_EXISTS": "it says that these states are there already, which it never should",
+    "INVALID_ARGUMENT": NOT_AS_THEY_ARE,
+    "ALREADY_EXISTS": f"it says that these states are there already, which it never should: {_SERVER}",
 }
-_TOO_LARGE = "the batch is larger than it takes"
+TOO_LARGE = "the batch is larger than it takes: let it, and proxies between, take larger requests"
 _ABOUT_RATE = re.compile(r"\b(quota|rate|rate.?limit\w*|too many requests|per (second|minute|hour))\b", re.I)
 
 
@@ -76,7 +79,7 @@ def failure(code: str, message: str, details: Details, where: str, secret: str) 
         permission = details.permission or DEFAULT_PERMISSION
         return PermissionDenied(text(missing(permission)), reason=reason, permission=permission)
     if details.retry_after is None and _is_too_large(code, message):
-        return TooLarge(text(_TOO_LARGE), reason=reason)
+        return TooLarge(text(TOO_LARGE), reason=reason)
     if details.retry_after is None and code in _INVALID:
         return Invalid(text(_INVALID[code]), reason=reason)
     what = _TEMPORARY.get(code) or _INVALID.get(code) or _TEMPORARY["UNKNOWN"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from sensor.delivery.container_json import milliseconds
 from sensor.delivery.destination import Batch, OutgoingState
@@ -19,6 +20,8 @@ _EVIDENCE = {
 }
 _COVERAGE = {Coverage.COMPLETE: wire.COVERAGE_COMPLETE, Coverage.PARTIAL: wire.COVERAGE_PARTIAL}
 _MAX_GENERATION = (1 << 63) - 1  # the field takes twice that, a database's signed integer does not
+_SLICE = 512  # messages at a time: protobuf copies what it is given, and holds the interpreter meanwhile
+_Item = TypeVar("_Item")
 
 
 def build(batch: Batch, group_id: str, version: str) -> wire.ReportRequest:
@@ -28,8 +31,7 @@ def build(batch: Batch, group_id: str, version: str) -> wire.ReportRequest:
     cut (:func:`sensor.snyk.text.wire_text`), times and generations kept within what the field takes.
     """
     packages = _PackageTable()
-    containers = [_container(state, packages) for state in batch.states]
-    return wire.ReportRequest(
+    request = wire.ReportRequest(
         batch_id=wire_text(batch.id),
         sender_id=wire_text(batch.sender_id),
         sent_at_ms=milliseconds(batch.sent_at),
@@ -37,10 +39,17 @@ def build(batch: Batch, group_id: str, version: str) -> wire.ReportRequest:
         group_id=wire_text(group_id),
         cluster=wire_text(batch.cluster),
         node=wire_text(batch.node),
-        packages=packages.messages,
-        containers=containers,
         snapshot=_snapshot(batch),
     )
+    for state in batch.states:
+        _add_container(request, state, packages)
+    for part in _slices(packages.messages):
+        request.packages.extend(part)
+    return request
+
+
+def _slices(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    return (items[start : start + _SLICE] for start in range(0, len(items), _SLICE))
 
 
 class _PackageTable:
@@ -76,9 +85,9 @@ def _package(package: Package) -> wire.Package:
     )
 
 
-def _container(state: OutgoingState, packages: _PackageTable) -> wire.ContainerState:
+def _add_container(request: wire.ReportRequest, state: OutgoingState, packages: _PackageTable) -> None:
     report, metadata = state.report, state.report.metadata
-    return wire.ContainerState(
+    container = request.containers.add(
         container_id=wire_text(report.container.id),
         generation=min(max(state.generation, 0), _MAX_GENERATION),
         observed_at_ms=milliseconds(report.observed_at),
@@ -96,8 +105,9 @@ def _container(state: OutgoingState, packages: _PackageTable) -> wire.ContainerS
         image_digest=wire_text(metadata.image.digest),
         coverage=_COVERAGE[report.coverage],
         coverage_reasons=[wire_text(reason) for reason in report.coverage_reasons],
-        packages=_loaded_packages(report.packages, packages),
     )
+    for part in _slices(_loaded_packages(report.packages, packages)):
+        container.packages.extend(part)
 
 
 def _loaded_packages(loaded: Iterable[LoadedPackage], packages: _PackageTable) -> list[wire.LoadedPackage]:

@@ -20,7 +20,14 @@ from sensor.delivery.destination import (
     Unauthenticated,
 )
 from sensor.snyk.foreign_text import quotable
-from sensor.snyk.grpc_errors import DEFAULT_PERMISSION, MAX_RETRY_AFTER, UNKNOWN_TOKEN, missing
+from sensor.snyk.grpc_errors import (
+    DEFAULT_PERMISSION,
+    MAX_RETRY_AFTER,
+    NOT_AS_THEY_ARE,
+    TOO_LARGE,
+    UNKNOWN_TOKEN,
+    missing,
+)
 from sensor.snyk.target import Target
 
 _CLIENT_ERRORS = (400, 401, 403, 404, 405, 407, 408, 409, 410, 413, 415, 422, 425, 429, 431)
@@ -32,7 +39,12 @@ _CURES = {
     (407,): "a proxy wants other credentials: put USER:PASSWORD@ before its host in HTTPS_PROXY",
     (408, 425, 429): "it takes no more for now: it is tried again later",
 }
+_IN_ITS_PLACE = (
+    "something else answers in its place, perhaps with a login page: is --upstream the host of Snyk's API, "
+    "such as api.snyk.io:443, and do the proxies between let it pass?"
+)
 _ERRORS_BOUND = 8
+_LOOKED_AT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +66,33 @@ class _Said:
     permission: str | None = None
 
 
+def is_success(answer: Answer) -> bool:
+    """Whether the states were taken over. A status of the class 2xx says so, unless what comes with it is of
+    somebody else: the page on which a network or a proxy wants a login, bytes that are no text, or errors.
+    """
+    if not 200 <= answer.status < 300:
+        return False
+    body = answer.body.strip()
+    if not body or answer.headers.get("content-encoding", "identity").lower() != "identity":
+        return True
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        text = body[:_LOOKED_AT].decode("utf-8", "replace")
+        return not text.startswith("<") and "\ufffd" not in text[:-1]  # the last one may be cut
+    return not (isinstance(document, dict) and document.get("errors"))
+
+
 def failure(answer: Answer, target: Target, secret: str) -> DeliveryError:
-    """Return the error for an answer whose status is not of the class 2xx."""
+    """Return the error for an answer that :func:`is_success` says is none."""
     status, said = answer.status, _read(answer.body, secret)
 
     def text(what: str) -> str:
         found = f"{status} {said.text}".rstrip()
         return f"cannot deliver to {target.described}: {what} (it answered {found})"
 
+    if 200 <= status < 300:
+        return Temporary(text(_IN_ITS_PLACE), reason="malformed_answer")
     reason = f"http_{status}" if status in _NAMED else f"http_{status // 100}xx"
     if status == 401:
         return Unauthenticated(text(UNKNOWN_TOKEN), reason=reason)
@@ -69,9 +100,9 @@ def failure(answer: Answer, target: Target, secret: str) -> DeliveryError:
         permission = said.permission or DEFAULT_PERMISSION
         return PermissionDenied(text(missing(permission)), reason=reason, permission=permission)
     if status == 413:
-        return TooLarge(text("the batch is larger than it takes"), reason=reason)
+        return TooLarge(text(TOO_LARGE), reason=reason)
     if status in (400, 422) and not _wants_tls(answer, target):
-        return Invalid(text("it does not take these states as they are"), reason=reason)
+        return Invalid(text(NOT_AS_THEY_ARE), reason=reason)
     return Temporary(text(_cure(answer, target, secret)), reason=reason, retry_after=retry_after(answer))
 
 

@@ -32,6 +32,7 @@ WORKLOAD = f"{_BASE}/workload"
 # which keeps it for 48 hours, forgets it.
 _FRESH = 1800.0
 _RECENT_BOUND = 4096
+_SLICE = 256  # packages
 # What the exception itself says too little of.
 _VAGUE = (
     "reset",
@@ -80,7 +81,7 @@ class HttpsDestination:
                 continue
             asked_at = time.time()
             answer = self._exchange.post(request.path, request.body, self._headers(request, secret))
-            if not 200 <= answer.status < 300:
+            if not http_errors.is_success(answer):
                 raise http_errors.failure(answer, self._upstream.target, secret)
             self._told.add(request.key)
             sent_bytes += len(request.body)
@@ -135,9 +136,25 @@ class _Request:
 
 
 def _request(path: str, document: dict[str, Any], batch_id: str = "") -> _Request:
-    text = json.dumps(document, separators=(",", ":")).encode()
+    text = _json(document).encode()
     key = hashlib.sha256(f"{path} {batch_id} ".encode() + text).digest()[:16]
     return _Request(path, gzip.compress(text, 6, mtime=0), key)
+
+
+def _json(value: Any) -> str:
+    """As json.dumps(), which holds the interpreter until all is written: 10 ms for a full batch."""
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{_dumps(key)}:{_json(one)}' for key, one in value.items())}}}"
+    if not isinstance(value, list):
+        return _dumps(value)
+    if value and isinstance(value[0], dict) and any(isinstance(one, list) for one in value[0].values()):
+        return f"[{','.join(map(_json, value))}]"
+    slices = (value[start : start + _SLICE] for start in range(0, len(value), _SLICE))
+    return f"[{','.join(_dumps(part)[1:-1] for part in slices)}]"
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 class _Recent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from tests import receiver_seed
 from tests.browser.conftest import Browser
 from tests.receiver_page_server import PageServer
+from tests.receiver_process import Receiver
 
 pytestmark = pytest.mark.browser
 
@@ -268,6 +270,33 @@ def test_an_sbom_by_the_form(browser: Browser, served: Served, tmp_path: Path) -
         browser,
         lambda: "left-pad" in browser.run("return document.querySelector('.compared')?.textContent ?? ''"),
     )
+
+
+@pytest.mark.parametrize("size", [0, 8 << 20])
+def test_a_receiver_asks_for_the_token_of_an_upload(browser: Browser, tmp_path: Path, size: int) -> None:
+    """The page needs none on loopback, an SBOM does: the browser is asked, and sends the form again."""
+    sbom = {"bomFormat": "CycloneDX", "components": [{"purl": "pkg:npm/left-pad@1.3.0"}], "": "a" * size}
+    (tmp_path / "sbom.json").write_text(json.dumps(sbom))
+    image = {"namespace": "a", "workloadKind": "Deployment", "workloadName": "a", "container": "a"}
+    body = {
+        "target": {"userLocator": "group", "cluster": "c"},
+        "facts": [{"type": "loadedPackages", "data": [{**image, "imageID": "shop:1", "packages": []}]}],
+    }
+    with Receiver() as receiver:
+        path = "/v2/kubernetes-upstream/api/v1/runtime-results?version=2023-02-10"
+        assert receiver.call("POST", path, json.dumps(body).encode())[0] == 200
+        for token, title in (("wrong", "Unauthorized"), (receiver.token, "shop:1")):
+            # What stands in the address is what a person would type when asked.
+            browser.driver.get(f"http://any:{token}@{receiver.http_address}/image?name=shop:1")
+            browser.driver.find_element(By.ID, "file").send_keys(str(tmp_path / "sbom.json"))
+            browser.driver.find_element(By.CSS_SELECTOR, ".upload button").click()
+            _until(browser, lambda: "#sbom" in browser.driver.current_url or _heading(browser) != "shop:1")
+            assert _heading(browser) == title
+        assert "left-pad" in browser.run("return document.querySelector('.compared').textContent")
+
+
+def _heading(browser: Browser) -> Any:
+    return browser.run("return document.querySelector('h1')?.textContent")
 
 
 def test_what_a_screen_reader_is_told(browser: Browser, served: Served) -> None:

@@ -48,8 +48,13 @@ class Outcome:
         return None if at is None else min(self.rounds, 1 + bisect.bisect(self.round_ends, at))
 
 
-def run(ground: Ground, folder: Path, count: int, seed: int, say: Say) -> Outcome:
-    """Raises WorkloadError, ProcessError, GroundError: then nothing is known of what was to be shown."""
+def run(  # noqa: PLR0917
+    ground: Ground, folder: Path, count: int, seed: int, say: Say, calm: float = CALM
+) -> Outcome:
+    """What is right in the end must stay so for ``calm`` seconds.
+
+    Raises WorkloadError, ProcessError, GroundError: then nothing is known of what was to be shown.
+    """
     begun = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -62,7 +67,7 @@ def run(ground: Ground, folder: Path, count: int, seed: int, say: Say) -> Outcom
         pair.start()
         workload.start()
         ends = _rounds(pair, workload, count, seed, say)
-        return _settle(pair, workload, ends, seed, begun, say)
+        return _settle(pair, workload, ends, seed, begun, calm, say)
     finally:
         pair.close()
 
@@ -116,7 +121,7 @@ def _program(pair: Pair, name: str) -> Program:
 
 
 def _settle(  # noqa: PLR0917
-    pair: Pair, workload: Workload, ends: tuple[float, ...], seed: int, begun: float, say: Say
+    pair: Pair, workload: Workload, ends: tuple[float, ...], seed: int, begun: float, calm: float, say: Say
 ) -> Outcome:
     """Wait until what is held is the truth, and stays so."""
     say(f"{len(ends)} rounds; waiting for the rest to arrive")
@@ -133,7 +138,7 @@ def _settle(  # noqa: PLR0917
             settled = None
         elif settled is None:
             settled = now
-        if (settled is not None and now - settled >= CALM) or now - last > SETTLED_WITHIN + CALM:
+        if (settled is not None and now - settled >= calm) or now - last > SETTLED_WITHIN + calm:
             break
         time.sleep(0.5)
     workload.end_all()

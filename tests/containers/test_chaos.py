@@ -16,7 +16,7 @@ ROUNDS = 12
 
 
 def test_nothing_is_lost_or_doubled_when_both_are_killed(ground: Ground, tmp_path: Path) -> None:
-    outcome = run(ground, tmp_path / "chaos", ROUNDS, seed=3, say=print)
+    outcome = run(ground, tmp_path / "chaos", ROUNDS, seed=3, say=print, calm=3)
     print("\n".join(lines(outcome)))
     assert last_line(outcome) == f"chaos: {ROUNDS} rounds, 0 lost, 0 doubled"
     assert outcome.kills["node"] >= 3 and outcome.kills["receiver"] >= 3

@@ -97,7 +97,7 @@ def test_a_load_is_on_the_page_within_seconds(
             while len(page.appeared) < SAMPLES and time.monotonic() < deadline and page.wrong is None:
                 time.sleep(0.2)
             page.stop()
-            done = loaded(container)
+            done, memory = loaded(container), sensor.resident_kib() / 1024
             assert page.wrong is None, page.wrong
             missing = sorted(set(names) - page.appeared.keys())
             assert not missing, f"not on the page: {missing}; the sensor said:\n{sensor.log()[-2000:]}"
@@ -105,7 +105,8 @@ def test_a_load_is_on_the_page_within_seconds(
     p50, p99 = percentile(seconds, 0.5), percentile(seconds, 0.99)
     print(
         f"from a load to the page: {len(seconds)} samples, p50 {p50:.2f} s, p99 {p99:.2f} s, "
-        f"worst {max(seconds):.2f} s; {page.looks} looks at the page"
+        f"worst {max(seconds):.2f} s; {page.looks} looks at the page; "
+        f"the agent, delivering by TLS: {memory:.1f} MiB"
     )
     assert p99 < AT_MOST
     assert min(seconds) > 0, "the page cannot have it before the load"

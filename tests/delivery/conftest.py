@@ -12,8 +12,10 @@ import pytest
 
 from sensor.delivery import uploader
 from tests.delivery.certificates import Authority
-from tests.delivery.world import TRANSPORTS, Holder, Plan, World, leaked, write_tokens
+from tests.delivery.way import Way, Ways
+from tests.delivery.world import TRANSPORTS, Holder, LogRecords, Plan, World, leaked, write_tokens
 from tests.receiver_process import Receiver
+from tests.unit.snyk_servers import tcp_server
 
 Sensor = Callable[..., World]
 
@@ -84,16 +86,15 @@ def sensor(
     authority: Authority,
     holder: Holder,
     tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Sensor]:
     """Makes a sensor that reports to a receiver by a transport; further arguments are those of ``Plan``.
 
     At the end it is closed, and no token is in anything that was logged.
     """
-    caplog.set_level("DEBUG")
-    monkeypatch.setattr(uploader, "CREDENTIALS_POLL", 0.05)  # a second, twenty times
-    with ExitStack() as worlds:
+    monkeypatch.setattr(uploader, "POLL", 0.02)  # looked more often, nothing else
+    monkeypatch.setattr(uploader, "CREDENTIALS_POLL", 0.05)
+    with LogRecords() as log, ExitStack() as worlds:
 
         def make(receiver: Receiver, transport: str, **changes: Any) -> World:
             folder = tmp_path / "sensor"
@@ -102,7 +103,20 @@ def sensor(
             plan = replace(plan, **changes)
             if not plan.token_file.exists():
                 plan.token_file.write_text(holder.token)
-            return worlds.enter_context(closing(World(receiver, plan, caplog)))
+            return worlds.enter_context(closing(World(receiver, plan, log)))
 
         yield make
-    assert not leaked(caplog.text)
+    assert not leaked(log.text)
+
+
+@pytest.fixture
+def way() -> Iterator[Ways]:
+    """Makes a way to a port, which can be made lead elsewhere."""
+    with ExitStack() as ways:
+
+        def to(port: int | None) -> Way:
+            one = Way(port)
+            one.port = ways.enter_context(tcp_server(one.handle))
+            return one
+
+        yield to

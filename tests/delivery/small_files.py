@@ -7,7 +7,6 @@ receiver's address and the files are in JSON on standard input. Ends with 0 wher
 from __future__ import annotations
 
 import json
-import logging
 import resource
 import signal
 import sys
@@ -36,9 +35,6 @@ class FileLimit:
 def main() -> None:
     given = json.load(sys.stdin)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # an error of write() instead; Python does it, too
-    log = LogRecords()
-    logging.getLogger().addHandler(log)
-    logging.getLogger().setLevel(logging.DEBUG)
     receiver = Receiver(
         Path(given["data_dir"]),
         certificate=Path(given["certificate"]),
@@ -50,8 +46,9 @@ def main() -> None:
     receiver.http_port = given["http_port"]
     folder = Path(given["folder"])
     plan = Plan("grpc", folder / "state", folder / "token", Path(given["authority"]))
-    with closing(World(receiver, plan, log)) as world:
+    with LogRecords() as log, closing(World(receiver, plan, log)) as world:
         live_through_a_full_disk(world, FileLimit(folder / "state"), given["cause"], given["cure"])
+    assert (folder / "token").read_text() not in log.text
 
 
 if __name__ == "__main__":

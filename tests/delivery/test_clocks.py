@@ -42,6 +42,7 @@ def test_clock_that_is_off(
     world.arrived()
     world.said(f"2.0 days {ahead_or_behind(skew)}", world.address, "NTP")
     said = world.lines()
+    assert len(said) == 1
 
     world.write(Container("a", ("requests", "yaml")), Container("b", ended=True))
     world.arrived()

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.delivery.certificates import Authority
 from tests.delivery.conftest import Sensor
-from tests.delivery.world import Container, Holder, containers, leaked, write_tokens
+from tests.delivery.way import Ways
+from tests.delivery.world import Container, Holder, containers, leaked, port_of, write_tokens
 from tests.receiver_process import Receiver
 
 CUT = ("cut by the other side or something on the way", "look at the server's log, and at firewalls")
-BROKE = ("the connection broke", "it is tried again")
-SLOW = ("did not answer in time", "overloaded")
+BROKE = ("the connection broke", "it is tried again; look at the server's log")
+SLOW = ("did not answer in time", "look at its load; a firewall or network policy may drop packets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def named(broken: Broken) -> str:
 
 @pytest.mark.parametrize("broken", BROKEN, ids=named)
 def test_broken(sensor: Sensor, receiver: Receiver, broken: Broken) -> None:
-    world = sensor(receiver, broken.transport, patience=0.4)
+    world = sensor(receiver, broken.transport, patience=0.25)
     world.fault(broken.fault)
     world.write(*containers("a", "b", "c"))
     world.start()
@@ -99,11 +99,26 @@ def test_half_an_answer_over_https(sensor: Sensor, receiver: Receiver) -> None:
     world.arrived()
 
 
-@pytest.fixture
-def own_receiver(authority: Authority, holder: Holder, tmp_path: Path) -> Iterator[Receiver]:
-    """One that may be killed."""
-    folder = tmp_path / "receiver"
-    folder.mkdir()
+def test_reset_at_once(sensor: Sensor, receiver: Receiver, way: Ways, transport: str) -> None:
+    between = way(None)
+    world = sensor(receiver, transport, port=between.port)
+    world.write(*containers("a", "b"))
+    world.start()
+    line = world.said(*CUT, world.address, "next try in")
+    world.failed("reset", times=3)
+    world.write(Container("a", ended=True), Container("c"))
+
+    between.to = port_of(receiver, transport)
+    world.arrived()
+    world.said("states arrive again", level=20)
+    assert world.lines() == [line] and world.counts.retries >= 2
+
+
+@pytest.fixture(scope="module")
+def mortal(
+    authority: Authority, holder: Holder, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Receiver]:
+    folder = tmp_path_factory.mktemp("mortal")
     certificate, key = authority.files(folder)
     tokens = write_tokens(folder / "tokens.json", holder)
     with Receiver(
@@ -111,6 +126,14 @@ def own_receiver(authority: Authority, holder: Holder, tmp_path: Path) -> Iterat
     ) as receiver:
         yield receiver
         assert not leaked(receiver.log())
+
+
+@pytest.fixture
+def own_receiver(mortal: Receiver) -> Receiver:
+    """One that may be killed."""
+    if mortal.process is None:
+        mortal.start()
+    return mortal
 
 
 def test_refused_connection(sensor: Sensor, own_receiver: Receiver, transport: str) -> None:

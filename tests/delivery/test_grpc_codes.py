@@ -31,13 +31,17 @@ class Code:
 TEMPORARY = (
     Code("CANCELLED", "cancelled on the way", "look at the server's log"),
     Code("UNKNOWN", "the server failed", "look at the server's log"),
-    Code("DEADLINE_EXCEEDED", "did not answer in time", "overloaded, or something on the way drops packets"),
+    Code(
+        "DEADLINE_EXCEEDED",
+        "did not answer in time",
+        "look at its load; a firewall or network policy may drop packets",
+    ),
     Code("NOT_FOUND", "does not know what is reported to", "look at --group-id"),
     Code("FAILED_PRECONDITION", "not ready for reports", "look at --group-id"),
-    Code("ABORTED", "broke it off", "it is tried again"),
+    Code("ABORTED", "broke it off", "look at the server's log"),
     Code("UNIMPLEMENTED", "nobody there takes runtime reports", "is --upstream the gRPC address"),
     Code("INTERNAL", "a proxy between that does not speak gRPC", "look at the server's log"),
-    Code("UNAVAILABLE", "cannot take reports now", "it is tried again"),
+    Code("UNAVAILABLE", "cannot take reports now", "look at the server's log"),
     Code("DATA_LOSS", "lost data", "look at the server's log"),
 )
 REFUSED = (
@@ -45,18 +49,17 @@ REFUSED = (
     Code("PERMISSION_DENIED", "lacks the permission 'AppRisk edit'", "give it to the role"),
 )
 INVALID = (
-    Code("INVALID_ARGUMENT", "does not take these states", "until it changes"),
-    Code("ALREADY_EXISTS", "there already", "until it changes"),
+    Code("INVALID_ARGUMENT", "does not take these states", "older than the sensor, update it"),
+    Code("ALREADY_EXISTS", "there already", "look at the server's log"),
 )
 TOO_LARGE = (
-    Code("OUT_OF_RANGE", "larger than it takes", "until it changes"),
-    Code("RESOURCE_EXHAUSTED", "larger than it takes", "until it changes"),
+    Code("OUT_OF_RANGE", "larger than it takes", "take larger requests"),
+    Code("RESOURCE_EXHAUSTED", "larger than it takes", "take larger requests"),
 )
 # With RetryInfo whatever it is may pass later, but for a token that is refused.
 PUT_OFF = (
     *TEMPORARY,
-    Code("INVALID_ARGUMENT", "does not take these states", "next try in"),
-    Code("ALREADY_EXISTS", "there already", "next try in"),
+    *INVALID,
     Code("OUT_OF_RANGE", "the server failed", "look at the server's log"),
     Code("RESOURCE_EXHAUSTED", "takes no more for now", "it is tried again later"),
 )
@@ -134,7 +137,7 @@ def test_set_aside(world: World, code: Code) -> None:
     world.fault({"grpc_code": code.name}, times=3)  # the batch, its first half, and of that the first
     world.write(*containers("a", "b", "c", "d"))
     world.start()
-    world.said("container " + Container("a").id, code.cause, code.cure)
+    world.said("container " + Container("a").id, code.cause, code.cure, "until it changes")
     world.arrived("a")
 
     assert [len(one.batch.states) for one in world.tries[:3]] == [4, 2, 1]

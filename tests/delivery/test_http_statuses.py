@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import email.utils
+import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pytest
 
+from tests.delivery.certificates import Authority
 from tests.delivery.conftest import Sensor
+from tests.delivery.way import Ways
 from tests.delivery.world import Container, Holder, World, containers
 from tests.receiver_process import Receiver
+from tests.unit.snyk_servers import Reply, http_server
 
 _LATER = "it is tried again"
 
@@ -58,9 +62,9 @@ REFUSED = (
     Status(403, "lacks the permission 'AppRisk edit'", "give it to the role"),
 )
 SET_ASIDE = (
-    Status(400, "does not take these states", "until it changes"),
-    Status(413, "larger than it takes", "until it changes"),
-    Status(422, "does not take these states", "until it changes"),
+    Status(400, "does not take these states", "older than the sensor, update it"),
+    Status(413, "larger than it takes", "take larger requests"),
+    Status(422, "does not take these states", "older than the sensor, update it"),
 )
 WAITED_FOR = (429, 503)
 
@@ -140,7 +144,7 @@ def test_set_aside(world: World, status: Status) -> None:
     world.fault({"status": status.code}, times=3)  # the batch, its first half, and of that the first
     world.write(*containers("a", "b", "c", "d"))
     world.start()
-    world.said("container " + Container("a").id, status.cause, status.cure)
+    world.said("container " + Container("a").id, status.cause, status.cure, "until it changes")
     world.arrived("a")
 
     counts = world.counts
@@ -153,13 +157,29 @@ def test_set_aside(world: World, status: Status) -> None:
     assert world.outbox.counts().set_aside == 0
 
 
-def test_an_answer_of_200_that_is_an_error(world: World) -> None:
-    """Something on the way answers well in its place: nothing was stored."""
-    world.fault({"status": 200})
-    world.write(*containers("a", "b"))
-    world.start()
-    world.said("cannot deliver to", world.address, "--upstream")
-    world.failed("malformed_answer", times=2)
-    assert world.held() == []
-    world.heal()
+PLACEHOLDER = ("something else answers in its place", "is --upstream the host of Snyk's API")
+NO_ANSWERS = {
+    "page": b"<!DOCTYPE html><title>Guest network: log in</title>",
+    "garbage": random.Random(7).randbytes(500),
+    "errors": b'{"errors": [{"status": "500", "title": "no"}]}',
+}
+
+
+@pytest.mark.parametrize("body", NO_ANSWERS.values(), ids=NO_ANSWERS)
+def test_success_that_is_not_the_upstreams(
+    *, sensor: Sensor, receiver: Receiver, authority: Authority, way: Ways, body: bytes
+) -> None:
+    """Nothing was stored by what says so: a login page, or a proxy."""
+    reply = Reply(200, {"Connection": "close"}, body)
+    with http_server(authority.certificate(), reply) as other:
+        between = way(other.port)
+        world = sensor(receiver, "https", port=between.port)
+        world.write(*containers("a", "b"))
+        world.start()
+        line = world.said(*PLACEHOLDER, "it answered 200", "next try in")
+        world.failed("malformed_answer", times=2)
+        world.write(Container("a", ("requests", "yaml")))
+
+        between.to = receiver.http_port
     world.arrived()
+    assert world.lines() == [line] and world.counts.retries >= 1

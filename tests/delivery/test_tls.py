@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import http.client
 import re
-import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.delivery.certificates import HOST, Authority
+from tests.delivery.certificates import Authority
 from tests.delivery.conftest import Sensor
-from tests.delivery.world import Container, Holder, World, containers, port_of, write_tokens
+from tests.delivery.way import Ways
+from tests.delivery.world import Container, Holder, World, containers, port_of, replace_text, write_tokens
 from tests.receiver_process import Receiver
-from tests.unit.snyk_servers import join, tcp_server
 
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 DAY = datetime.timedelta(days=1)
@@ -85,33 +84,6 @@ PLAINTEXT = Bad("no_tls", ("does not speak TLS", "name the port that does", "--p
 Make = Callable[[Bad], Receiver]
 
 
-@dataclass(slots=True)
-class Way:
-    """What listens where the sensor delivers to, and leads to another port."""
-
-    to: int
-    port: int = 0
-
-    def handle(self, connection: socket.socket) -> None:
-        with socket.create_connection((HOST, self.to)) as onward:
-            join(connection, onward)
-
-
-Ways = Callable[[Receiver, str], Way]
-
-
-@pytest.fixture
-def way() -> Iterator[Ways]:
-    with ExitStack() as open_ways:
-
-        def to(receiver: Receiver, transport: str) -> Way:
-            one = Way(port_of(receiver, transport))
-            one.port = open_ways.enter_context(tcp_server(one.handle))
-            return one
-
-        yield to
-
-
 @pytest.fixture(scope="module")
 def make_receiver(
     authority: Authority, holder: Holder, tmp_path_factory: pytest.TempPathFactory
@@ -135,7 +107,7 @@ def make_receiver(
 def test_bad_server(
     *, sensor: Sensor, receiver: Receiver, make_receiver: Make, way: Ways, transport: str, bad: Bad
 ) -> None:
-    between = way(make_receiver(bad), transport)
+    between = way(port_of(make_receiver(bad), transport))
     world = sensor(receiver, transport, port=between.port)
     line = fails(world, bad.reason, *bad.words)
     for told in re.findall(r"clock says (\S+):", line):
@@ -156,7 +128,7 @@ def test_unknown_authority(
         "is by an authority that is not trusted here",
         "give that authority's certificate with --ca-bundle",
     )
-    bundle.write_bytes(authority.bundle.read_bytes())
+    replace_text(bundle, authority.bundle.read_text())
     recovers(world, line)
 
 
@@ -164,7 +136,7 @@ def test_plaintext_client(
     sensor: Sensor, receiver: Receiver, make_receiver: Make, way: Ways, transport: str
 ) -> None:
     plain = make_receiver(PLAINTEXT)
-    between = way(receiver, transport)
+    between = way(port_of(receiver, transport))
     world = sensor(plain, transport, port=between.port, plaintext=True)
     assert "--plaintext: the token and all reports go to" in world.lines()[0]
     line = fails(world, "tls_expected", "it speaks TLS", "leave out --plaintext")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.delivery.conftest import Sensor
-from tests.delivery.world import Container, Holder, World, containers, secret, write_tokens
+from tests.delivery.world import TRANSPORTS, Container, Holder, World, containers, secret, write_tokens
 from tests.receiver_process import Receiver
 
 UNKNOWN = ("does not know the token", "into SNYK_TOKEN or the file of --token-file")
@@ -56,28 +56,31 @@ def test_missing_group(
 
 
 def test_permission_that_is_given_later(
-    sensor: Sensor, receiver: Receiver, holders: tuple[Holder, ...], transport: str
+    sensor: Sensor, receiver: Receiver, holders: tuple[Holder, ...], tmp_path: Path
 ) -> None:
     """The token stays as it is: it is tried again, seldom."""
     one = Holder(permissions=("view",))
     tokens = receiver.tokens
     assert tokens is not None
     write_tokens(tokens, *holders, one)
-    world = sensor(receiver, transport)
-    world.use_token(one.token)
-    known(receiver, one, world)
-    refused(
-        world, CODES["missing"][transport], f"lacks the permission {MISSING[transport]!r}", "every 15 min"
-    )
-
-    write_tokens(tokens, *holders, Holder(one.token, permissions=("AppRisk edit", "view", "sbom")))
+    worlds = [sensor(receiver, transport, state_dir=tmp_path / transport) for transport in TRANSPORTS]
+    known(receiver, one, worlds[0])
+    for world in worlds:
+        world.use_token(one.token)
+        permission = MISSING[world.transport]
+        refused(
+            world, CODES["missing"][world.transport], f"lacks the permission {permission!r}", "every 15 min"
+        )
+    write_tokens(tokens, *holders, Holder(one.token, permissions=(*one.permissions, "AppRisk edit")))
 
     def quarter_of_an_hour_later() -> bool:
-        world.time.passed += 900
-        return world.counts.refused == 0
+        for world in worlds:
+            world.time.passed += 900
+        return not any(world.counts.refused for world in worlds)
 
-    world.until(quarter_of_an_hour_later, "the token to be tried again")
-    accepted(world)
+    worlds[0].until(quarter_of_an_hour_later, "the token to be tried again")
+    for world in worlds:
+        accepted(world)
 
 
 def emptied(path: Path) -> None:

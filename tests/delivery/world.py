@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from sensor.config.texts import Address
 from sensor.config.upstream import UpstreamSettings
 from sensor.delivery.destination import Batch, DeliveryError, Destination, Receipt
@@ -205,7 +203,7 @@ def port_of(receiver: Receiver, transport: str) -> int:
 class World:
     """One sensor's outbox and uploader, with a group of its own at ``receiver``."""
 
-    def __init__(self, receiver: Receiver, plan: Plan, log: pytest.LogCaptureFixture | LogRecords) -> None:
+    def __init__(self, receiver: Receiver, plan: Plan, log: LogRecords) -> None:
         self.receiver = receiver
         self.plan = plan
         self.log = log
@@ -358,11 +356,29 @@ class World:
 
 
 class LogRecords(logging.Handler):
-    """What a program outside of pytest has logged."""
+    """Everything that is logged within ``with``, by whichever library."""
 
     def __init__(self) -> None:
         super().__init__()
         self.records: list[logging.LogRecord] = []
+        self._level = logging.NOTSET
 
     def emit(self, record: logging.LogRecord) -> None:
         self.records.append(record)
+
+    @property
+    def text(self) -> str:
+        """With tracebacks."""
+        return "\n".join(self.format(one) for one in self.records)
+
+    def __enter__(self) -> LogRecords:
+        root = logging.getLogger()
+        self._level = root.level
+        root.setLevel(logging.DEBUG)
+        root.addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        root = logging.getLogger()
+        root.removeHandler(self)
+        root.setLevel(self._level)

@@ -73,10 +73,11 @@ class Player:
         """Changes for ``seconds``, ``rate`` batches a second; each node's snapshot comes once an hour."""
         tally = Tally()
         share = len(self._nodes) / HOUR / rate if rate else 0.01
+        pressing = min(AT_ONCE, len(self._nodes) // 2)
         if rate:
             await self._paced(tally, seconds, rate, share)
         else:
-            await asyncio.gather(*(self._pressing(tally, seconds, share) for _ in range(AT_ONCE)))
+            await asyncio.gather(*(self._pressing(tally, seconds, share) for _ in range(pressing)))
         return tally
 
     async def _paced(self, tally: Tally, seconds: float, rate: float, share: float) -> None:
@@ -84,6 +85,8 @@ class Player:
         end = due + seconds
         while due < end:
             due += self._dice.expovariate(rate)
+            while 2 * len(self._busy) > len(self._nodes):  # what is late is counted as that
+                await asyncio.sleep(0.001)
             place, batch = self._next(share)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             task = asyncio.create_task(self._send_of(place, batch, due, tally))
@@ -98,6 +101,7 @@ class Player:
             await self._send_of(place, batch, time.monotonic(), tally)
 
     def _next(self, share: float) -> tuple[int, Batch]:
+        """Of a node that has nothing on its way; there must be one."""
         place = self._dice.randrange(len(self._nodes))
         while place in self._busy:
             place = self._dice.randrange(len(self._nodes))

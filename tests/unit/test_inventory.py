@@ -197,10 +197,24 @@ def test_containers_are_bounded_and_a_live_one_is_never_pushed_out(clock: Clock)
     inventory.seen(third)  # the end of the other was not reported yet
     assert inventory.counts().dropped_containers == 2
     inventory.changed(1000, 0)
+    inventory.seen(third)  # its report may come back undelivered
+    assert inventory.counts().dropped_containers == 3
+    inventory.changed(1000, 0)
     inventory.seen(third)
     assert {report.container for report in inventory.snapshot(1000)} == {WEB, third}
-    assert inventory.counts().dropped_containers == 2
+    assert inventory.counts().dropped_containers == 3
     assert inventory.counts().packages == 0
+
+
+def test_an_end_that_was_not_delivered_is_not_pushed_out_meanwhile(clock: Clock) -> None:
+    inventory = Inventory(max_containers=1, clock=clock)
+    inventory.seen(WEB)
+    inventory.ended(WEB, 1000)
+    reports = inventory.changed(1000, 0)
+    inventory.seen(OTHER)  # while they are delivered
+    inventory.undelivered(reports)
+    (again,) = inventory.changed(1000, 0)
+    assert (again.container, again.deployed) == (WEB, False)
 
 
 def test_reasons_and_metadata_of_an_unknown_container_start_nothing(inventory: Inventory) -> None:

@@ -419,6 +419,37 @@ def test_of_many_states_those_written_are_told(tmp_path: Path) -> None:
     outbox.close()
 
 
+def test_what_has_no_room_does_not_keep_out_the_ends_beside_it(tmp_path: Path) -> None:
+    """Else they come again with it for ever, and no room is ever made."""
+    outbox = Outbox(tmp_path, max_bytes=1 * MIB)
+    chance = random.Random(7)
+    with pytest.raises(OutboxError):
+        outbox.write([routed(number(index, *random_uses(chance, 20))) for index in range(2000)])
+    refused = outbox.counts().refused
+    ends = [routed(ended(state.report)) for state in pending(outbox)[:50]]
+    new = routed(number(5000, *random_uses(chance, 20)))
+    with pytest.raises(OutboxError) as caught:
+        outbox.write([new, *ends], {"position": "1"})
+    assert (caught.value.delivered, outbox.counts().refused - refused) == (0, 1)
+    assert (outbox.counts().ended, outbox.mark("position")) == (50, None)
+    outbox.write([new, *ends], {"position": "1"})
+    assert new.key in outbox.running("g")
+    assert outbox.mark("position") == "1"
+    outbox.close()
+
+
+def test_a_full_outbox_sets_aside_as_well(tmp_path: Path) -> None:
+    outbox, chance = Outbox(tmp_path, max_bytes=1 * MIB), random.Random(7)
+    with pytest.raises(OutboxError):
+        outbox.write([routed(number(index, *random_uses(chance, 20))) for index in range(1000)])
+    states = pending(outbox)
+    for state in states:
+        outbox.set_aside("g", state.key, state.generation, "no such image " + "x" * 200)
+    assert outbox.unsent("g") == 0
+    assert outbox.counts().running == len(states) > outbox.counts().set_aside > 200
+    outbox.close()
+
+
 def test_a_full_outbox_in_memory_drops_as_well(clock: Clock) -> None:
     outbox = Outbox(None, max_bytes=1 * MIB, clock=clock)
     chance = random.Random(7)

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from sensor.delivery import outbox_schema
 from sensor.delivery.outbox import Outbox, OutboxError, Routed
 from sensor.delivery.outbox_errors import unusable
+from sensor.delivery.outbox_packing import Damaged
 from sensor.model.container import ContainerIdentity
 from sensor.model.report import ContainerReport
 from tests.unit.reports import report, use
@@ -115,12 +117,37 @@ def test_a_disk_that_is_full_at_the_start(
         assert not is_durable(outbox)
         assert "cannot keep states in" in caplog.text
         write(outbox, 1)
+        assert [path.name for path in tmp_path.iterdir()] == ["outbox.lock"]  # no half of a file
         grow_limit()
         clock.now = 61
         write(outbox, 2)
         assert is_durable(outbox)
     with closing(Outbox(tmp_path)) as outbox:
         assert keys(outbox) == [1, 2]
+
+
+def test_what_a_killed_sensor_left_in_the_wal_is_read_from_a_full_disk(
+    tmp_path: Path, small_files: int
+) -> None:
+    clock, killed = Clock(), tmp_path / "killed"
+    with closing(Outbox(tmp_path / "state")) as outbox:
+        for key in range(5):
+            write(outbox, key)
+        sent = max(one.generation for one in outbox.pending("g", 100, MIB))
+        shutil.copytree(tmp_path / "state", killed)  # what SIGKILL leaves
+    assert (killed / "outbox.db-wal").stat().st_size
+    limit(4096)
+    with closing(Outbox(killed, monotonic=clock, clock=lambda: 0.0)) as outbox:
+        assert not is_durable(outbox)
+        assert keys(outbox) == [0, 1, 2, 3, 4]
+        write(outbox, 5)  # under a number that nothing was sent with: else it counts as an older state
+        assert max(one.generation for one in outbox.pending("g", 100, MIB)) > sent + 100
+        grow_limit()
+        clock.now = 61
+        assert keys(outbox) == [0, 1, 2, 3, 4, 5]
+        assert is_durable(outbox)
+    with closing(Outbox(killed)) as outbox:
+        assert keys(outbox) == [0, 1, 2, 3, 4, 5]
 
 
 def test_what_is_in_memory_is_saved_at_the_end_if_the_disk_lets_us(tmp_path: Path, small_files: int) -> None:
@@ -131,6 +158,28 @@ def test_what_is_in_memory_is_saved_at_the_end_if_the_disk_lets_us(tmp_path: Pat
     outbox.close()
     with closing(Outbox(tmp_path)) as outbox:
         assert keys(outbox) == [1]
+
+
+def test_a_disk_that_gives_back_something_else_keeps_the_states_in_memory(
+    tmp_path: Path, small_files: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def is_not_whole(_connection: object) -> None:
+        raise Damaged("wrong # of entries in index state_key")
+
+    clock = Clock()
+    limit(4096)
+    with closing(Outbox(tmp_path, monotonic=clock)) as outbox:
+        write(outbox, 1)
+        grow_limit()
+        clock.now = 61
+        with monkeypatch.context() as broken:
+            broken.setattr(outbox_schema, "verify", is_not_whole)
+            assert keys(outbox) == [1]
+        assert not is_durable(outbox)
+        assert "still in memory only: wrong #" in caplog.text
+        clock.now = 122
+        assert keys(outbox) == [1]
+        assert is_durable(outbox)
 
 
 def test_a_file_in_place_of_the_directory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -164,3 +164,13 @@ def _loaded(path: str, evidence: str, first: float) -> Any:
     from sensor.receiver.queries.rows import LoadedRow
 
     return LoadedRow("maven", "g:a", "1", "pkg:maven/g/a@1", "maven", path, "1", evidence, path, first, first)
+
+
+def test_containers_with_much_come_in_smaller_pieces(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = _exported(database, Selection())
+    assert sum(len(one["packages"]) for one in whole) > 100
+    monkeypatch.setattr(walk, "MOST_PACKAGES", 10)
+    monkeypatch.setattr(walk, "_MEMBERS", 20)
+    pages = list(walk.walk(database, Selection(), {}))
+    assert all(sum(len(one.packages) for one in page) <= 10 or len(page) == 1 for page in pages)
+    assert _exported(database, Selection()) == whole

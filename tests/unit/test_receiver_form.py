@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -135,3 +136,30 @@ def test_no_bytes_crash_it(tmp_path: Path) -> None:
     finally:
         database.connection.close()
     assert 0 < told < 1_500
+
+
+def test_more_packages_than_there_can_be_are_too_large() -> None:
+    content = request(container("c1")).SerializeToString() + b"\x42\x00" * 100_001
+    with pytest.raises(TooLarge, match="100,001 packages"):
+        report_form.read(content)
+
+
+@pytest.mark.parametrize("loaded", [[0], [0, 0]])
+def test_an_evidence_below_nothing_is_rejected_however_often_it_is_listed(
+    tmp_path: Path, loaded: list[int]
+) -> None:
+    state = container("c1", loaded)
+    for one in state.packages:
+        one.evidence = -3  # type: ignore[assignment]
+    answer = _answer(tmp_path, request(state, packages=[package("x")]))
+    assert "evidence" in answer.rejected[0].reason
+
+
+def test_an_id_that_the_database_would_cut_is_rejected(tmp_path: Path) -> None:
+    assert "NUL" in _answer(tmp_path, request(container("a\0b"))).rejected[0].reason
+
+
+def _answer(tmp_path: Path, message: pb.ReportRequest) -> pb.ReportResponse:
+    database = Database(tmp_path / "receiver.db")
+    with contextlib.closing(database.connection):
+        return database.report(message)

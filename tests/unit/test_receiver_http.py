@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import http.client
 import json
+import socket
+import sqlite3
 import struct
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +18,7 @@ import pytest
 
 from sensor.receiver.access import Rate
 from sensor.receiver.auth import PERMISSIONS, Holder
+from sensor.receiver.heads import Heads
 from sensor.receiver.lru import Lru
 from tests.receiver_process import Receiver
 
@@ -24,6 +28,7 @@ TOKENS = {
     "tokens": [
         {"token": "all", "permissions": list(PERMISSIONS)},
         {"token": "viewer", "permissions": ["view"]},
+        {"token": "reader", "permissions": ["org.project.read"]},
         {"token": "shop", "permissions": ["Publish Kubernetes Resources"], "groups": ["shop"]},
     ]
 }
@@ -90,7 +95,15 @@ def test_a_password_is_as_good_as_a_token(receiver: Receiver) -> None:
 
 @pytest.mark.parametrize(
     ("host", "status"),
-    [("localhost:1", 200), ("127.0.0.1", 200), ("[::1]:9", 200), ("evil.example:80", 421), ("", 421)],
+    [
+        ("localhost:1", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:9", 200),
+        ("evil.example:80", 421),
+        ("", 421),
+        ("[", 421),
+        ("[::1", 421),
+    ],
 )
 def test_names_that_others_pointed_at_loopback_are_refused(
     receiver: Receiver, host: str, status: int
@@ -101,6 +114,82 @@ def test_names_that_others_pointed_at_loopback_are_refused(
 def test_a_page_of_another_site_changes_nothing(receiver: Receiver) -> None:
     for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200)):
         assert receiver.call("PUT", "/control/faults", b"[]", {"Sec-Fetch-Site": site})[0] == status
+    for origin, status in (("http://evil.example", 403), ("null", 403), (receiver.url, 200)):
+        assert receiver.call("PUT", "/control/faults", b"[]", {"Origin": origin})[0] == status
+
+
+@pytest.mark.parametrize(
+    ("mode", "site", "status"),
+    [
+        ("navigate", "cross-site", 200),  # a link
+        ("no-cors", "cross-site", 403),  # an image or script of another page
+        ("cors", "same-site", 403),
+        ("cors", "same-origin", 200),
+    ],
+)
+def test_a_page_of_another_site_may_lead_here_and_no_more(
+    receiver: Receiver, mode: str, site: str, status: int
+) -> None:
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}
+    assert receiver.call("GET", "/api/containers", headers=headers)[0] == status
+
+
+def test_a_slash_in_a_name_gives_no_other_permission(receiver: Receiver) -> None:
+    assert receiver.call("PUT", "/control/rest/a%2Fb/project/p", b"{}")[0] == 204
+    path, reader = "/rest/orgs/a%2Fb/projects/p?version=2024-05-31", {"Authorization": "token reader"}
+    assert receiver.call("DELETE", path, headers=reader)[0] == 403
+    assert receiver.call("DELETE", path)[0] == 204
+
+
+def test_a_browser_is_told_by_a_page(receiver: Receiver) -> None:
+    connection = receiver.connection()
+    with contextlib.closing(connection):
+        connection.request("GET", "/nothing<b>", headers={"Accept": "text/html,*/*"})
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        assert (answer.status, answer.headers.get_content_type()) == (404, "text/html")
+        assert "Not Found" in text and "<b>" not in text
+        connection.request("POST", "/api/sboms", b"x", {"Accept": "text/html"})
+        answer = connection.getresponse()
+        assert answer.status == 401 and answer.read()
+        assert answer.headers["WWW-Authenticate"].startswith("Basic realm=")  # or it would not ask
+
+
+def test_long_links_of_the_page_are_taken(receiver: Receiver) -> None:
+    name = "%3C" * 4096
+    assert receiver.call("GET", f"/package?purl=pkg:npm/{name}")[0] == 404
+    assert receiver.call("GET", f"/?q={name}")[0] == 200
+
+
+def test_who_leaves_in_the_middle_is_no_defect(receiver: Receiver) -> None:
+    head = (
+        f"POST {RESULTS} HTTP/1.1\r\nHost: localhost\r\nAuthorization: token all\r\n"
+        "Content-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", receiver.http_port)) as leaving:
+        leaving.sendall(head.encode())
+        assert leaving.recv(100).startswith(b"HTTP/1.1 100 ")  # it waits for the body
+    assert receiver.call("GET", "/healthz")[0] == 200
+    assert "Traceback" not in receiver.log()
+
+
+class _Connection:
+    closed = False
+
+    def force_close(self) -> None:
+        self.closed = True
+
+
+def test_a_connection_that_asks_nothing_is_ended() -> None:
+    now = [0.0]
+    heads, asks, silent, later = Heads(10.0, lambda: now[0]), _Connection(), _Connection(), _Connection()
+    assert heads.sweep([asks, silent]) == 0
+    heads.came(asks)
+    now[0] = 9.0
+    assert heads.sweep([asks, silent, later]) == 0
+    now[0] = 11.0
+    assert heads.sweep([asks, silent, later]) == 1
+    assert (asks.closed, silent.closed, later.closed) == (False, True, False)
 
 
 def test_what_is_not_there_is_told_in_the_same_form(receiver: Receiver) -> None:
@@ -120,6 +209,9 @@ def test_what_is_not_there_is_told_in_the_same_form(receiver: Receiver) -> None:
         (b"{", {}, 400),
         (b"\xff\xfe{}", {}, 400),
         (b'{"a": "\\ud800"}', {}, 400),
+        (b'{"a": "\xed\xa0\x80"}', {}, 400),
+        ('{"a": "\\ud800"}'.encode("utf-16"), {}, 400),
+        (b'{"a": NaN}', {}, 400),
         (b"[" * 100_000, {}, 400),
         (b'{"a": ' + b"9" * 10_000 + b"}", {}, 400),
         (b"{}", {"Content-Encoding": "gzip"}, 400),
@@ -463,3 +555,37 @@ def test_the_least_recently_used_goes_first() -> None:
     assert lru.get("a") == 1
     lru.put("c", 1, 2)
     assert (lru.get("a"), lru.get("b"), lru.get("c"), len(lru)) == (1, None, 1, 2)
+
+
+@pytest.mark.parametrize("deleted", [{"a": 1}, 5, True, "yesterday"])
+def test_a_resource_with_an_odd_end_is_refused(receiver: Receiver, deleted: Any) -> None:
+    manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}
+    one = {"manifest_blob": manifest, "scanned_at": "2024-01-01T00:00:00Z", "deleted_at": deleted}
+    body = {"data": {"attributes": {"cluster_name": "c", "resources": [one]}}}
+    path = "/hidden/orgs/odd/kubernetes_resources?version=2023-02-20~experimental"
+    assert _json(receiver, "POST", path, body)[0] == 400
+
+
+def test_a_package_that_cannot_be_stored_is_refused_and_not_left_out(receiver: Receiver) -> None:
+    image = _image("left-pad")
+    image["packages"].append({"purl": "pkg:/", "name": "b", "version": "1", "type": "npm"})
+    assert _json(receiver, "POST", RESULTS, _results(image, cluster="odd"))[0] == 400
+    assert not [row for row in receiver.containers() if row["cluster"] == "odd"]
+
+
+def test_a_cursor_that_no_database_takes(receiver: Receiver) -> None:
+    cursor = base64.urlsafe_b64encode(json.dumps({"id": "\ud800"}).encode()).decode()
+    path = f"/rest/orgs/o/projects?version=2024-05-31&starting_after=v1.{cursor}"
+    assert receiver.call("GET", path)[0] == 400
+
+
+def test_targets_without_projects_are_told_in_time(receiver: Receiver) -> None:
+    with contextlib.closing(sqlite3.connect(receiver.database, timeout=10)) as connection, connection:
+        project = json.dumps({"relationships": {"target": {"data": {"id": "t2"}}}})
+        rows = [("many", "target", f"t{number}", json.dumps({"id": f"t{number}"})) for number in range(1500)]
+        rows += [("many", "project", f"p{number}", project) for number in range(3000)]
+        connection.executemany("INSERT INTO rest_object VALUES (?, ?, ?, ?)", rows)
+    began = time.monotonic()
+    status, answer = _json(receiver, "GET", "/rest/orgs/many/targets?version=2024-02-21")
+    assert (status, [one["id"] for one in answer["data"]]) == (200, ["t2"])
+    assert time.monotonic() - began < 1  # each target was compared with each project once

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from sensor.receiver import packages as packages_room
 from sensor.receiver import report_form
 from sensor.receiver.expiry import Expiry
 from sensor.receiver.ingest import TOLERANCE, Transaction, store_report
@@ -343,3 +344,17 @@ def test_what_nobody_reports_any_more_expires_with_what_only_it_used(tmp_path: P
             assert rows == [("c2", "requests"), ("c3", "numpy"), ("c4", "flask")]
 
     asyncio.run(main())
+
+
+def test_what_is_remembered_is_bounded_by_bytes(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages_room, "_KNOWN_BYTES", 20_000)
+    monkeypatch.setattr(packages_room, "_KNOWN_MEMBERS", 100)
+    database.packages = Packages()
+    for number in range(30):
+        state = container(f"c{number}", [0])
+        state.packages[0].path = f"/{number}/" + "p" * 4000
+        database.report(request(state, packages=[package(f"{number}" + "n" * 4000)]))
+    known = database.packages
+    assert sum(map(len, known._packages)) < 40_000
+    assert len(known._sets) == 3
+    assert database.all("SELECT count(*) FROM package") == [(30,)]

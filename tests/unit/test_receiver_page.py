@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import http.client
 import json
 import re
+import socket
 import sqlite3
 import threading
 import time
@@ -16,6 +19,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
 
+from sensor.receiver import jsonapi
 from sensor.receiver.page import wording
 from sensor.receiver.page.columns import VIEWS
 from sensor.receiver.page.render import HEADERS, STATIC
@@ -429,8 +433,7 @@ def test_a_slow_question_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert answer.status == 503 and "too long" in answer.text
 
 
-def test_a_page_costs_little_at_twenty_thousand_containers(tmp_path: Path) -> None:
-    """A tenth of it here; the rest is a matter of proportion."""
+def test_a_page_costs_little_at_two_thousand_containers(tmp_path: Path) -> None:
     receiver_seed.seed(tmp_path / "db", containers=2000, images=60, packages=1000)
     with PageServer(tmp_path / "db") as server:
         for view in VIEWS.values():
@@ -438,3 +441,58 @@ def test_a_page_costs_little_at_twenty_thousand_containers(tmp_path: Path) -> No
             began = time.monotonic()
             assert ask(server, view.path).status == 200
             assert time.monotonic() - began < 0.5
+
+
+def test_a_container_with_much_shows_its_first(tmp_path: Path) -> None:
+    with closing(receiver_seed.create(tmp_path / "db")) as connection:
+        known = [receiver_seed.Package(n, "pypi", f"p{n:05}", "1.0") for n in range(1, 2102)]
+        for package in known:
+            receiver_seed.add_package(connection, package)
+        members = [(package, "bundled" if package.id % 3 else "opened", "/a") for package in known]
+        row = receiver_seed.container(1, package_set=receiver_seed.add_set(connection, members))
+        connection.execute(receiver_seed.INSERT_CONTAINER, row)
+        connection.commit()
+    with PageServer(tmp_path / "db") as server:
+        text = ask(server, "/containers/1").text
+    assert text.count("<tr data-key") == 2000
+    assert "all 2,101 are in the CycloneDX document" in text and "700 below are" in text
+
+
+def test_an_sbom_may_be_gzip(empty: PageServer) -> None:
+    answer = ask(empty, "/api/sboms?image=a", "PUT", gzip.compress(SBOM), Content_Encoding="gzip")
+    assert (answer.status, json.loads(answer.body)["components"]) == (200, 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "status"),
+    [
+        (SBOM, "gzip", 400),
+        (gzip.compress(SBOM)[:-3], "gzip", 400),
+        (gzip.compress(bytes(33 << 20)), "gzip", 413),
+        (SBOM, "br", 415),
+    ],
+)
+def test_an_sbom_in_a_wrong_encoding_is_refused(
+    empty: PageServer, body: bytes, encoding: str, status: int
+) -> None:
+    answer = ask(empty, "/api/sboms?image=a", "PUT", body, Content_Encoding=encoding)
+    assert answer.status == status and "expected" in json.loads(answer.body)["error"]
+
+
+def test_two_that_upload_slowly_do_not_keep_others_out(empty: PageServer) -> None:
+    host, _, port = urlsplit(empty.address).netloc.partition(":")
+    head = b"PUT /api/sboms?image=a HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n{"
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(socket.create_connection((host, int(port)))).sendall(head)
+        assert ask(empty, "/api/sboms?image=b", "PUT", SBOM).status == 200
+
+
+def test_an_upload_that_takes_too_long_is_given_up(
+    empty: PageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jsonapi, "BODY_WITHIN", 0.1)
+    host, _, port = urlsplit(empty.address).netloc.partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as slow:
+        slow.sendall(b"PUT /api/sboms?image=a HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n{")
+        assert slow.recv(100).startswith(b"HTTP/1.1 408 ")

@@ -331,3 +331,44 @@ def test_public_facing_follows_the_resources(tmp_path: Path) -> None:
             "UPDATE resource SET manifest = NULL, deleted_at = 'now', received_at = 9 WHERE name = 's'"
         )
         assert exposure.of(connection) == {}
+
+
+@pytest.mark.parametrize("view", ["workloads", "images", "namespaces", "clusters"])
+def test_a_search_counts_the_same_packages_in_every_list(database: Path, view: str) -> None:
+    """What a group's count leads to is a list of as many."""
+    with reading(database) as connection:
+        fold(connection, Selection())
+        name = packages.packages(connection, Selection(), of_containers(Selection()), EVERYTHING).rows[0].name
+    wanted = Selection(q=name)
+    with reading(database) as connection:
+        fold(connection, wanted)
+        listed = groups.groups(connection, view, wanted, Order("containers", limit=10_000)).rows
+        every = packages.packages(connection, wanted, of_containers(wanted), EVERYTHING)
+        assert totals(connection, wanted).packages == every.total
+    assert len(listed) > 0
+    for row in listed:
+        names = {key: getattr(row, key) for key in ("cluster", "namespace", "image") if getattr(row, key)}
+        if row.workload_name:
+            names["workload"] = f"{row.workload_kind}/{row.workload_name}"
+        narrow = Selection(q=name, **names)
+        with reading(database) as connection:
+            fold(connection, narrow)
+            of_group = packages.packages(connection, narrow, of_containers(narrow), EVERYTHING)
+        assert of_group.total == row.packages
+
+
+def test_many_services_that_select_the_same_are_told_within_bounds(tmp_path: Path) -> None:
+    selector = {"app": "web"}
+    with closing(receiver_seed.create(tmp_path / "db")) as connection:
+        for number in range(300):
+            service = {"spec": {"type": "NodePort", "selector": selector}}
+            deployment = {"spec": {"template": {"metadata": {"labels": {"v": "1", **selector}}}}}
+            for kind, manifest in (("Service", service), ("Deployment", deployment)):
+                connection.execute(
+                    "INSERT INTO resource VALUES ('o', 'c', 'v1', ?, 'n', ?, ?, '', NULL, 0)",
+                    (kind, f"x{number}", json.dumps(manifest)),
+                )
+        connection.commit()
+    with reading(tmp_path / "db") as connection:
+        found = exposures(connection)
+    assert len(found) == 300 and {len(why) for why in found.values()} == {20}

@@ -15,6 +15,7 @@ from sensor.receiver.queries.installed import compare
 from sensor.receiver.sbom import document, purl, store
 from sensor.receiver.sbom.interface import SbomError
 from sensor.receiver.sbom.reference import normalised
+from sensor.receiver.store import connect
 from tests import receiver_seed
 
 
@@ -35,6 +36,11 @@ def _spdx(*purls: str | None, **more: Any) -> bytes:
 
 def _of(kind: str, name: str, version: str) -> bytes:
     return _cyclonedx(metadata={"component": {"type": kind, "name": name, "version": version}})
+
+
+def _keep(path: Path, image: str, sbom: document.Sbom, now: float) -> str:
+    with closing(connect(path)) as connection:
+        return store.keep(connection, image, sbom, now)
 
 
 _SPDX_IMAGE = {"name": "nginx", "versionInfo": "1.25", "primaryPackagePurpose": "CONTAINER"}
@@ -101,7 +107,8 @@ def test_what_is_no_sbom_is_refused_with_words(body: bytes, says: str) -> None:
     "components",
     [
         None, "x", 3, {"a": 1}, [None, 3, "x", []], [{"purl": 3}], [{"purl": "pkg:"}], [{"purl": "pkg:npm/"}],
-        [{"purl": "pkg:npm/\ud800@1"}], [{"purl": "pkg:npm/" + "a" * 9999}], [{"components": {"x": []}}],
+        [{"purl": "pkg:npm/\ud800@1"}], [{"purl": "pkg:npm/\ud800\U0001f600@1"}],
+        [{"purl": "pkg:npm/" + "a" * 9999}], [{"components": {"x": []}}],
         [{"purl": "pkg:../x@1"}], [{"externalRefs": [{"referenceType": "purl", "referenceLocator": []}]}],
     ],
 )  # fmt: skip
@@ -110,7 +117,7 @@ def test_odd_components_are_counted_not_kept(components: Any, tmp_path: Path) ->
         found = document.parse(body)
         assert found.components == ()
         receiver_seed.create(tmp_path / "db").close()
-        store.keep(tmp_path / "db", "image", found, 1.0)
+        _keep(tmp_path / "db", "image", found, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +187,7 @@ def _database(path: Path, image: str | None, digest: str | None) -> list[receive
 def test_installed_beside_loaded(tmp_path: Path) -> None:
     known = _database(tmp_path / "db", "my-app", None)
     body = _cyclonedx(known[0].purl, known[1].purl, known[3].purl, "pkg:deb/debian/zlib1g@1")
-    store.keep(tmp_path / "db", "docker.io/library/my-app:latest", document.parse(body), 5.0)
+    _keep(tmp_path / "db", "docker.io/library/my-app:latest", document.parse(body), 5.0)
     with reading(tmp_path / "db") as connection:
         found = compare(connection, "my-app")
         assert found is not None
@@ -196,7 +203,7 @@ def test_installed_beside_loaded(tmp_path: Path) -> None:
 def test_an_sbom_of_the_digest_is_the_image_s(tmp_path: Path, image: str | None) -> None:
     digest = "sha256:" + "a" * 64
     known = _database(tmp_path / "db", image, digest)
-    store.keep(tmp_path / "db", digest, document.parse(_spdx(known[0].purl)), 1.0)
+    _keep(tmp_path / "db", digest, document.parse(_spdx(known[0].purl)), 1.0)
     with reading(tmp_path / "db") as connection:
         found = compare(connection, image or digest)
         assert found is not None and len(found.loaded) == 1
@@ -205,7 +212,7 @@ def test_an_sbom_of_the_digest_is_the_image_s(tmp_path: Path, image: str | None)
 def test_a_later_sbom_replaces_the_one_before(tmp_path: Path) -> None:
     _database(tmp_path / "db", "my-app", None)
     for number in range(3):
-        store.keep(tmp_path / "db", "my-app", document.parse(_cyclonedx(f"pkg:npm/x@{number}")), 1.0)
+        _keep(tmp_path / "db", "my-app", document.parse(_cyclonedx(f"pkg:npm/x@{number}")), 1.0)
     with closing(sqlite3.connect(tmp_path / "db")) as connection:
         assert connection.execute("SELECT purl FROM sbom_component").fetchall() == [("pkg:npm/x@2",)]
         assert connection.execute("SELECT count(*) FROM sbom").fetchone() == (1,)
@@ -215,7 +222,7 @@ def test_there_is_an_end_to_what_is_kept(tmp_path: Path, monkeypatch: pytest.Mon
     receiver_seed.create(tmp_path / "db").close()
     monkeypatch.setattr(store, "MOST_SBOMS", 1)
     sbom = document.parse(_cyclonedx("pkg:npm/x@1"))
-    store.keep(tmp_path / "db", "a", sbom, 1.0)
-    store.keep(tmp_path / "db", "a", sbom, 2.0)
+    _keep(tmp_path / "db", "a", sbom, 1.0)
+    _keep(tmp_path / "db", "a", sbom, 2.0)
     with pytest.raises(store.FullError):
-        store.keep(tmp_path / "db", "b", sbom, 1.0)
+        _keep(tmp_path / "db", "b", sbom, 1.0)

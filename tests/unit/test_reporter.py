@@ -5,13 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
+from sensor.config.node import NodeSettings
+from sensor.config.texts import Address
+from sensor.config.upstream import UpstreamSettings
 from sensor.delivery.sink import SinkClosed, SinkError
 from sensor.model.container import ContainerIdentity
 from sensor.model.report import ContainerReport
 from sensor.node import reporter as reporter_module
+from sensor.node.deliver import Delivery
 from sensor.node.inventory import Inventory
 from sensor.node.reporter import Reporter
 from sensor.telemetry.health import Health
@@ -220,3 +225,37 @@ def test_a_sink_that_lost_everything_gets_everything_again(inventory: Inventory)
     lost.append(True)
     reporter.run(threading.Event(), 0.05)
     assert sink.ids() == [WEB.id, WEB.id]
+
+
+def test_what_runs_is_not_told_of_an_outbox_lost_in_the_moment_before(
+    inventory: Inventory, tmp_path: Path
+) -> None:
+    """The outbox that took its place is empty: nothing would run."""
+    upstream = UpstreamSettings(Address("localhost", 1), token="t", plaintext=True)
+    delivery = Delivery(NodeSettings(output="none", state_dir=tmp_path, upstream=upstream))
+    assert delivery.outbox is not None
+    made = Reporter(delivery.sink, inventory, Health(), 0.0)
+    made.lost = delivery.take_lost
+    outbox, batches = delivery.outbox, delivery.uploaders[0]._batches
+
+    def whole() -> None:
+        if not outbox.counts().damaged:
+            outbox._storage.connection.execute("UPDATE state SET checksum = 1")
+            assert list(outbox.remembered()) == []  # meets it, as an upload would
+        delivery.snapshot()
+        batch = batches.next(0.0, flush=False)
+        told.append(batch.running if batch else None)
+
+    told: list[tuple[str, ...] | None] = []
+    made.on_whole = whole
+    made.scanned()
+    made.run(threading.Event(), 0.1)
+    assert told == [None, (WEB.id,)]
+    delivery.close(0)
+
+
+def test_only_what_is_on_the_disk_outlives_the_sensor(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    kept = [Delivery(NodeSettings(output="none", state_dir=tmp_path / name)) for name in ("new", "file")]
+    assert [delivery.close(0) for delivery in kept] == [True, True]
+    assert [delivery.keeps for delivery in kept] == [True, False]

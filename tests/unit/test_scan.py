@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -157,3 +158,15 @@ def test_a_reading_that_was_cut_is_not_whole(tmp_path: Path, monkeypatch: pytest
         assert scanned(process, table)[1] is True
         monkeypatch.setattr(processes, "OPEN_FILES", 1)
         assert scanned(process, table)[1] is False
+
+
+def test_what_is_found_is_dated_when_it_was_found() -> None:
+    """A scan may wait for its turn while the process loads on: nothing is first seen before it was loaded."""
+    with running(sys.executable, "-c", "print(flush=True); input()") as process:
+        work = ProcessScan(process, WEB, "test")
+        time.sleep(0.05)
+        begun, events = time.clock_gettime_ns(time.CLOCK_BOOTTIME), list[KernelEvent]()
+        scan(work, events.append)
+        ended = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    assert events
+    assert all(begun <= event.time <= ended for event in events)

@@ -19,6 +19,7 @@ import trustme
 from sensor.config.texts import Address
 from sensor.delivery.destination import Temporary
 from sensor.snyk.causes import Cause, cause_of
+from sensor.snyk.clock import ClockWatch
 from sensor.snyk.connect import connect
 from sensor.snyk.deadline import dial, left, within
 from sensor.snyk.diagnosis import Diagnosis, clock_warning
@@ -319,3 +320,18 @@ def test_authorities_that_vanish_are_named(
         system.write_bytes(authority.bundle.read_bytes())
         destination.send(batch(), 5)
         destination.close()
+
+
+def test_a_wrong_clock_is_told_once_an_hour(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 10.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    watch = ClockWatch(Target("api.test", 443))
+    for now in (10.0, 20.0, 3000.0):  # noqa: B007 - read by the lambda
+        watch.saw(172_800.0)
+        watch.saw(None)
+    assert len(caplog.records) == 1
+    now = 3611.0
+    watch.saw(172_800.0)
+    assert len(caplog.records) == 2

@@ -28,6 +28,7 @@ from sensor.delivery.destination import (
 )
 from sensor.model.container import Workload
 from sensor.snyk.connect import connect
+from sensor.snyk.https_client import _json
 from sensor.snyk.https_form import runtime_results, workloads
 from sensor.snyk.token import Token
 from tests.unit.reports import METADATA, report
@@ -473,3 +474,17 @@ def test_a_host_that_can_be_none_is_temporary() -> None:
         destination = connect(replace(upstream, address=type(upstream.address)(host, 1)), "g", Token(TOKEN))
         assert isinstance(failure_of(destination), Temporary)
         destination.close()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        [],
+        [{}],
+        {"a": [], "b": None, 'é"': [[1], 2.5, True]},
+        {"data": [{"packages": [{"name": str(number)} for number in range(size)]} for size in (1, 0, 600)]},
+    ],
+)
+def test_json_in_pieces_is_the_same_json(value: object) -> None:
+    assert _json(value) == json.dumps(value, separators=(",", ":"))

@@ -6,12 +6,13 @@ taken back. A container is whole; two containers may be of different moments.
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sensor.receiver.lru import Lru
 from sensor.receiver.queries.connection import reading
 from sensor.receiver.queries.containers import after, loaded, members
 from sensor.receiver.queries.exposure import Exposures
@@ -19,7 +20,12 @@ from sensor.receiver.queries.rows import ContainerRow, LoadedRow
 from sensor.receiver.queries.selection import Selection, of_containers
 
 PAGE = 200
-_SETS = 64
+MOST_PACKAGES = 20_000
+"""Of the containers of a page together; one that has more is a page alone."""
+_SETS, _MEMBERS = 64, 100_000
+
+
+Sets = Lru[int, list[sqlite3.Row]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,35 +39,36 @@ class Exported:
 def walk(database: Path, wanted: Selection, exposures: Exposures) -> Iterator[list[Exported]]:
     """Yield the selected containers with those of their packages that are selected, a page at a time."""
     chosen = of_containers(wanted, exposures)
-    sets: OrderedDict[int, list[sqlite3.Row]] = OrderedDict()
+    sets: Sets = Lru(_SETS, _MEMBERS)
     last = 0
     while True:
         with reading(database) as connection:
-            page = after(connection, chosen, last, PAGE)
+            page = _fitting(after(connection, chosen, last, PAGE))
             found = []
             for row, times in page:
                 rows = _members(connection, sets, row.package_set)
                 packages = tuple(one for one in loaded(rows, times) if _wanted(one, row, wanted))
                 workload = (row.cluster, row.namespace, row.workload_kind, row.workload_name)
                 found.append(Exported(row, packages, exposures.get(workload, ())))
-        if found:
-            yield found
-        if len(page) < PAGE:
+        if not found:
             return
+        yield found
         last = page[-1][0].id
 
 
-def _members(
-    connection: sqlite3.Connection, sets: OrderedDict[int, list[sqlite3.Row]], package_set: int | None
-) -> list[sqlite3.Row]:
+def _fitting(page: list[tuple[ContainerRow, bytes | None]]) -> list[tuple[ContainerRow, bytes | None]]:
+    sums = itertools.accumulate(row.packages for row, _ in page)
+    return page[: max(1, sum(1 for _ in itertools.takewhile(lambda total: total <= MOST_PACKAGES, sums)))]
+
+
+def _members(connection: sqlite3.Connection, sets: Sets, package_set: int | None) -> list[sqlite3.Row]:
     if package_set is None:
         return []
-    if package_set not in sets:
-        sets[package_set] = members(connection, package_set)
-        if len(sets) > _SETS:
-            sets.popitem(last=False)
-    sets.move_to_end(package_set)
-    return sets[package_set]
+    found = sets.get(package_set)
+    if found is None:
+        found = members(connection, package_set)
+        sets.put(package_set, found, len(found))
+    return found
 
 
 def _wanted(package: LoadedRow, container: ContainerRow, wanted: Selection) -> bool:

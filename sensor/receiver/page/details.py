@@ -20,8 +20,11 @@ _MOST_CONTAINERS = 20
 
 @dataclass(frozen=True, slots=True)
 class ContainerPage:
+    """``packages`` are its first 2,000."""
+
     row: ContainerRow
-    packages: tuple[LoadedRow, ...]
+    packages: Part[LoadedRow]
+    bundled: int
     public: tuple[str, ...]
 
 
@@ -59,7 +62,10 @@ def container_page(connection: sqlite3.Connection, row_id: int, exposures: Expos
     if row is None:
         return None
     workload = (row.cluster, row.namespace, row.workload_kind, row.workload_name)
-    return ContainerPage(row, loaded_by(connection, row_id), exposures.get(workload, ()))
+    every = loaded_by(connection, row_id)
+    bundled = sum(package.evidence == "bundled" for package in every)
+    packages = Part(every[:_MOST_PACKAGES], len(every))
+    return ContainerPage(row, packages, bundled, exposures.get(workload, ()))
 
 
 def image_page(connection: sqlite3.Connection, image: str) -> ImagePage | None:

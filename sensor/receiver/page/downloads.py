@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from aiohttp import web
@@ -22,6 +22,10 @@ from sensor.receiver.queries.details import image_digests, loaded_of_image
 from sensor.receiver.queries.exposure import Exposure
 from sensor.receiver.queries.selection import UNKNOWN, Selection, selection
 
+T = TypeVar("T")
+_AT_ONCE = 2
+_TAKEN_WITHIN = 60.0
+"""Seconds in which a piece must leave; who reads more slowly is cut off."""
 Pieces = Callable[[Iterable[list[Exported]]], Iterator[str]]
 _JSON, _CSV, _CYCLONEDX = "application/json", "text/csv", "application/vnd.cyclonedx+json; version=1.6"
 
@@ -30,6 +34,7 @@ class Downloads:
     def __init__(self, database: Path, exposure: Exposure) -> None:
         self._database = database
         self._exposure = exposure
+        self._turn = asyncio.Semaphore(_AT_ONCE)
 
     async def containers_json(self, request: web.Request) -> web.StreamResponse:
         return await self._stream(
@@ -42,25 +47,33 @@ class Downloads:
     async def of_container(self, request: web.Request) -> web.Response:
         """CycloneDX of one container."""
         number = int(request.match_info["row"])
-        return _bill(await asyncio.to_thread(self._container_bill, number), f"container-{number}")
+        return await self._in_turn(lambda: _bill(self._container_bill(number), f"container-{number}"))
 
     async def of_image(self, request: web.Request) -> web.Response:
         """CycloneDX of all containers of an image."""
         image = request.query.get("image", "")
-        return _bill(await asyncio.to_thread(self._image_bill, image), image or "image")
+        return await self._in_turn(lambda: _bill(self._image_bill(image), image or "image"))
 
     async def _stream(self, request: web.Request, pieces: Pieces, kind: str, name: str) -> web.StreamResponse:
         wanted = selection(request.query.items())
-        written = pieces(await asyncio.to_thread(self._walk, wanted))
-        first = await asyncio.to_thread(next, written)
+        written = await self._in_turn(lambda: pieces(self._walk(wanted)))
+        piece: str | None = await self._in_turn(lambda: next(written))
         response = web.StreamResponse(headers=_headers(kind, name))
         await response.prepare(request)
-        piece: str | None = first
         while piece is not None:
-            await response.write(piece.encode("utf-8", "replace"))
-            piece = await asyncio.to_thread(next, written, None)
+            try:
+                async with asyncio.timeout(_TAKEN_WITHIN):
+                    await response.write(piece.encode("utf-8", "replace"))
+            except TimeoutError:
+                raise ConnectionAbortedError("the download was not taken in time") from None
+            piece = await self._in_turn(lambda: next(written, None))
         await response.write_eof()
         return response
+
+    async def _in_turn(self, work: Callable[[], T]) -> T:
+        """A thread's work; few at a time, so that pages find a thread too."""
+        async with self._turn:
+            return await asyncio.to_thread(work)
 
     def _walk(self, wanted: Selection) -> Iterator[list[Exported]]:
         with reading(self._database) as connection:

@@ -10,7 +10,6 @@ import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
 
 from aiohttp import web
 
@@ -20,22 +19,22 @@ from sensor.receiver.page.downloads import Downloads
 from sensor.receiver.page.lists import list_page, page_number
 from sensor.receiver.page.live import Changes, Live
 from sensor.receiver.page.render import page, problem, static
-from sensor.receiver.page.uploads import Uploads
+from sensor.receiver.page.uploads import Uploads, Write
 from sensor.receiver.queries.connection import TooSlowError, reading
 from sensor.receiver.queries.exposure import Exposure, Exposures
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-T = TypeVar("T")
+Question = Callable[[sqlite3.Connection, Exposures], object]
 _AT_ONCE, _MOST_WAITING = 2, 64
 
 
-def routes(database: Path, changes: Changes) -> list[web.RouteDef]:
+def routes(database: Path, changes: Changes, write: Write) -> list[web.RouteDef]:
     """What the receiver mounts. Reads have connections of their own, in threads, with a time limit."""
     exposure = Exposure()
     shown, live = Pages(database, exposure), Live(changes)
-    downloads, uploads = Downloads(database, exposure), Uploads(database, changes)
+    downloads, uploads = Downloads(database, exposure), Uploads(write)
     lists = [web.get(view.path, guarded(shown.listed(view))) for view in VIEWS.values()]
     return [
         *lists,
@@ -66,47 +65,45 @@ class Pages:
     def listed(self, view: View) -> Handler:
         async def answer(request: web.Request) -> web.Response:
             asked = list(request.query.items())
-            found = await self._ask(lambda connection, why: list_page(connection, view, asked, why))
-            return page("list.html", found=found)
+            shown = await self._ask("list.html", lambda reader, why: list_page(reader, view, asked, why))
+            assert shown is not None
+            return shown
 
         return answer
 
     async def container(self, request: web.Request) -> web.Response:
         row = int(request.match_info["row"])
-        found = await self._ask(lambda connection, why: details.container_page(connection, row, why))
-        if found is None:
-            return problem(404, "No such container", "It may have ended, and expired since.")
-        return page("container.html", found=found)
+        shown = await self._ask(
+            "container.html", lambda reader, why: details.container_page(reader, row, why)
+        )
+        return shown or problem(404, "No such container", "It may have ended, and expired since.")
 
     async def image(self, request: web.Request) -> web.Response:
         name = request.query.get("name", "")
-        found = await self._ask(lambda connection, _: details.image_page(connection, name))
-        if found is None:
-            return problem(
-                404, "No such image", "No container of it was reported, or all have expired since."
-            )
-        return page("image.html", found=found)
+        shown = await self._ask("image.html", lambda reader, _: details.image_page(reader, name))
+        text = "No container of it was reported, or all have expired since."
+        return shown or problem(404, "No such image", text)
 
     async def package(self, request: web.Request) -> web.Response:
         purl, number = request.query.get("purl", ""), page_number(request.query.get("page", ""))
-        found = await self._ask(lambda connection, _: details.package_page(connection, purl, number))
-        if found is None:
-            return problem(404, "No such package", "No container that was reported has loaded it.")
-        return page("package.html", found=found)
+        shown = await self._ask("package.html", lambda reader, _: details.package_page(reader, purl, number))
+        return shown or problem(404, "No such package", "No container that was reported has loaded it.")
 
-    async def _ask(self, question: Callable[[sqlite3.Connection, Exposures], T]) -> T:
+    async def _ask(self, template: str, question: Question) -> web.Response | None:
+        """``None`` where there is nothing of the kind."""
         if self._waiting >= _MOST_WAITING:
             raise TooSlowError("too many wait")
         self._waiting += 1
         try:
             async with self._turn:
-                return await asyncio.to_thread(self._answer, question)
+                return await asyncio.to_thread(self._answer, template, question)
         finally:
             self._waiting -= 1
 
-    def _answer(self, question: Callable[[sqlite3.Connection, Exposures], T]) -> T:
+    def _answer(self, template: str, question: Question) -> web.Response | None:
         with reading(self._database) as connection:
-            return question(connection, self._exposure.of(connection))
+            found = question(connection, self._exposure.of(connection))
+        return None if found is None else page(template, found=found)  # here: it may take a second
 
 
 def guarded(handler: Handler) -> Handler:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 
-from sensor.receiver.queries.selection import Selection, of_packages
+from sensor.receiver.queries.selection import Selection, of_packages, search_packages
 
 
 def breadth(connection: sqlite3.Connection, column: str) -> dict[int, int]:
@@ -27,15 +27,20 @@ def breadth(connection: sqlite3.Connection, column: str) -> dict[int, int]:
 def holdings(
     connection: sqlite3.Connection, keys: tuple[str, ...], wanted: Selection
 ) -> dict[tuple[str, ...], int]:
-    """How many packages each group of cells has; 0 where none is known."""
-    condition = of_packages(wanted)
+    """How many packages each group of cells has; 0 where none is known. Those that the list of packages
+    shows for the group: where something is searched for, all of what itself is a hit, else the hits."""
+    condition, searched = of_packages(wanted), search_packages(wanted)
     numbers: dict[int, int] = {}
-    of_set: dict[int, int] = defaultdict(int)
-    sql = f"""SELECT m.package_set, m.package FROM member m JOIN package p ON p.id = m.package
+    of_set: dict[tuple[int, int], int] = defaultdict(int)
+    sql = f"""SELECT m.package_set, m.package, {searched.sql} FROM member m JOIN package p ON p.id = m.package
         WHERE m.package_set IN (SELECT package_set FROM reach) AND {condition.sql}"""
-    for package_set, package in connection.execute(sql, condition.values):
-        of_set[package_set] |= 1 << numbers.setdefault(package, len(numbers))
+    for package_set, package, is_found in connection.execute(sql, {**condition.values, **searched.values}):
+        bit = 1 << numbers.setdefault(package, len(numbers))
+        of_set[package_set, 1] |= bit
+        if is_found:
+            of_set[package_set, 0] |= bit
     found: dict[tuple[str, ...], int] = defaultdict(int)
-    for package_set, *key in connection.execute(f"SELECT DISTINCT package_set, {', '.join(keys)} FROM cell"):
-        found[tuple(key)] |= of_set[package_set]
+    sql = f"SELECT DISTINCT package_set, hit, {', '.join(keys)} FROM cell"
+    for package_set, hit, *key in connection.execute(sql):
+        found[tuple(key)] |= of_set[package_set, hit]
     return defaultdict(int, {key: bits.bit_count() for key, bits in found.items()})

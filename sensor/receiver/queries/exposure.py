@@ -7,6 +7,7 @@ not looked at.
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 from collections import defaultdict
@@ -27,6 +28,8 @@ _WORKLOADS = (
 )
 _KINDS = ("Service", "Ingress", *_WORKLOADS)
 _AT_MOST = 200_000
+_REASONS = 20
+"""Of one workload, at most."""
 
 Exposures = dict[Workload, tuple[str, ...]]
 """Why each workload faces the public, in words."""
@@ -65,14 +68,15 @@ def exposures(connection: sqlite3.Connection) -> Exposures:
 def _exposed(resources: Iterable[tuple[str, str, Any]]) -> Iterator[tuple[str, str, str]]:
     """Kind, name and reason of the workloads of one namespace that face the public."""
     listed = list(resources)
-    ways = _ways(listed)
+    by_label: dict[tuple[str, str], list[tuple[dict[str, str], str]]] = defaultdict(list)
+    for selector, why in _ways(listed):
+        by_label[next(iter(selector.items()))].append((selector, why))
     for kind, name, manifest in listed:
         labels = _labels(kind, manifest) if kind in _WORKLOADS else {}
-        if not labels:
-            continue
-        for selector, why in ways:
-            if selector.items() <= labels.items():
-                yield kind, name, why
+        ways = itertools.chain.from_iterable(by_label.get(label, ()) for label in labels.items())
+        reasons = (why for selector, why in ways if selector.items() <= labels.items())
+        for why in itertools.islice(reasons, _REASONS):
+            yield kind, name, why
 
 
 def _ways(resources: list[tuple[str, str, Any]]) -> list[tuple[dict[str, str], str]]:

@@ -47,7 +47,7 @@ def packages(
 
 
 def _ranked(connection: sqlite3.Connection, wanted: Selection, order: Order) -> tuple[list[int], int]:
-    condition = _shown(wanted)
+    condition = shown(wanted)
     direction = "DESC" if order.descending else "ASC"
     sql = f"""
     SELECT m.package AS package, count(*) OVER () AS total, sum(r.containers) AS containers,
@@ -62,7 +62,7 @@ def _ranked(connection: sqlite3.Connection, wanted: Selection, order: Order) -> 
     return [row["package"] for row in rows], rows[0]["total"] if rows else 0
 
 
-def _shown(wanted: Selection) -> Condition:
+def shown(wanted: Selection) -> Condition:
     """Of a package in a cell: what is searched for is in its names or in those of its containers."""
     condition, found = of_packages(wanted), search_packages(wanted)
     return Condition(f"{condition.sql} AND (r.hit OR {found.sql})", {**condition.values, **found.values})
@@ -71,7 +71,7 @@ def _shown(wanted: Selection) -> Condition:
 def _rows(
     connection: sqlite3.Connection, wanted: Selection, ranked: Sequence[int], times: Mapping[int, Span]
 ) -> tuple[PackageRow, ...]:
-    condition = _shown(wanted)
+    condition = shown(wanted)
     sql = f"""
     SELECT p.*, sum(r.containers) AS containers, sum(r.running) AS running, max({STRENGTH}) AS strength
       , count(DISTINCT r.workload) AS workloads, count(DISTINCT r.image) AS images

@@ -6,8 +6,9 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 
+from sensor.receiver.queries.packages import shown
 from sensor.receiver.queries.rows import Totals
-from sensor.receiver.queries.selection import Selection, Workload, of_containers, of_packages
+from sensor.receiver.queries.selection import Selection, Workload, of_containers
 
 
 def totals(connection: sqlite3.Connection, wanted: Selection, public: Iterable[Workload] = ()) -> Totals:
@@ -44,9 +45,10 @@ FROM cell
 
 
 def _packages(connection: sqlite3.Connection, wanted: Selection) -> int:
-    condition = of_packages(wanted)
-    sql = f"""SELECT count(DISTINCT m.package) FROM member m JOIN package p ON p.id = m.package
-        WHERE m.package_set IN (SELECT package_set FROM reach) AND {condition.sql}"""
+    condition = shown(wanted)
+    sql = f"""SELECT count(DISTINCT m.package)
+        FROM reach r JOIN member m ON m.package_set = r.package_set JOIN package p ON p.id = m.package
+        WHERE {condition.sql}"""
     count: int = connection.execute(sql, condition.values).fetchone()[0]
     return count
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from sensor.receiver.sbom import purl
 
 MOST_COMPONENTS = 100_000
+_SURROGATE = re.compile("[\ud800-\udfff]")  # no database takes half of a pair
 
 
 class SbomError(ValueError):
@@ -27,7 +29,7 @@ class Component:
 def component(found: Any) -> Component | None:
     """Of the text of a package URL; ``None`` where it is none."""
     parts = purl.parse(found) if isinstance(found, str) else None
-    if parts is None or "\ud800" <= max(parts.name + parts.version) <= "\udfff":
+    if parts is None or _SURROGATE.search(parts.name + parts.version):
         return None
     return Component(parts.text, parts.type, parts.name, parts.version)
 

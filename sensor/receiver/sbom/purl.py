@@ -45,7 +45,7 @@ def parse(text: str) -> Purl | None:
     # The @ of an npm scope may be written as it is; that of the version comes after the last slash.
     at = path.rfind("@")
     name, version = (path[:at], path[at + 1 :]) if at > max(path.rfind("/"), 0) else (path, "")
-    name = "/".join(unquote(part) for part in name.split("/") if part)
+    name = "/".join(filter(None, unquote(name).split("/")))
     if not _TYPE.fullmatch(kind.lower()) or not name:
         return None
     return Purl(kind.lower(), name, unquote(version))

@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
-from pathlib import Path
 
 from sensor.receiver.sbom.document import Sbom
 from sensor.receiver.sbom.reference import normalised
 
 MOST_SBOMS = 10_000
-_WAIT_SECONDS = 20.0
 
 
 class FullError(Exception):
     """There are as many SBOMs as are kept."""
 
 
-def keep(database: Path, image: str, sbom: Sbom, now: float) -> str:
-    """Store ``sbom`` under the image's name in one form, which is returned, in a transaction of its own.
+def keep(connection: sqlite3.Connection, image: str, sbom: Sbom, now: float) -> str:
+    """Store ``sbom`` under the image's name in one form, which is returned; in the caller's transaction.
 
     ``image`` is a name or a digest (``sha256:…``); ``now`` is seconds since the epoch. Raises
     :class:`FullError` and :class:`sqlite3.Error`.
     """
     name = image if image.startswith("sha256:") else normalised(image)
-    with closing(sqlite3.connect(database, timeout=_WAIT_SECONDS, isolation_level=None)) as connection:
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            _replace(connection, name, sbom, now)
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-    return name
-
-
-def _replace(connection: sqlite3.Connection, name: str, sbom: Sbom, now: float) -> None:
     old = connection.execute("SELECT id FROM sbom WHERE image = ?", (name,)).fetchone()
     if old:
         connection.execute("DELETE FROM sbom_component WHERE sbom = ?", old)
@@ -50,3 +34,4 @@ def _replace(connection: sqlite3.Connection, name: str, sbom: Sbom, now: float) 
         "INSERT INTO sbom_component (sbom, purl, ecosystem, name, version) VALUES (?, ?, ?, ?, ?)",
         ((added.lastrowid, c.purl, c.ecosystem, c.name, c.version or None) for c in sbom.components),
     )
+    return name
