@@ -46,7 +46,7 @@ def add_node(programs: Programs) -> None:
         "--include-host", action="store_true", help="also the node's own processes, as container `host`"
     )
     add(scope, "--host-root", "PATH", "where the node's root file system is seen (default: /)")
-    add(scope, "--ring-size", "MIB", "ring buffer between kernel and sensor, a power of two (default: 8)")
+    add(scope, "--ring-size", "MIB", "ring buffer between kernel and sensor, a power of two (default: 4)")
     itself = node.add_argument_group("about the sensor itself")
     add_log(itself)
     add(itself, "--metrics-address", "HOST:PORT", "serve metrics and health here (default: off)")
@@ -113,7 +113,12 @@ def _add_delivery(node: argparse.ArgumentParser) -> None:
         delivery, "--batch-interval", "SECONDS", "how long changes are gathered into one request (default: 2)"
     )
     add(delivery, "--snapshot-interval", "SECONDS", "how often everything is sent again (default: 3600)")
-    add(delivery, "--requests-per-minute", "N", "most requests to one upstream (default: 60)")
+    add(
+        delivery,
+        "--requests-per-minute",
+        "N",
+        "most batches for one group, after ten minutes' worth at once (default: 60)",
+    )
 
 
 # What a program needs is imported late: `doctor` must run, and --help be quick, where parts of the node

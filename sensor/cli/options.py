@@ -16,7 +16,7 @@ Programs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 EXIT_CODES = """\
 exit codes:
   0    ended as asked: by a signal, by --duration, or because the reader of the output left
-  1    could not start, or could not go on; standard error says why and what to do
+  1    could not start, could not go on, or not all has arrived; standard error says why and what to do
   2    wrong options
 """
 

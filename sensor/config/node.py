@@ -31,7 +31,7 @@ class NodeSettings:
     node: str | None = None
     host_root: str = "/"
     """Where the root of the node's file system is seen: its /proc, /sys, /run and /etc are below."""
-    ring_bytes: int = 8 * _MIB
+    ring_bytes: int = 4 * _MIB
     state_dir: Path | None = None
     """Where the outbox is kept; ``None`` is in memory."""
     state_bytes: int = 64 * _MIB
@@ -66,7 +66,7 @@ def node_settings(
         cluster=text("cluster_name", environment.get("CLUSTER_NAME", "")) or None,
         node=text("node_name", environment.get("NODE_NAME", "")) or socket.gethostname() or None,
         host_root=texts.directory("--host-root", text("host_root", "/")),
-        ring_bytes=_ring_bytes(text("ring_size", "8")),
+        ring_bytes=_ring_bytes(text("ring_size", "4")),
         state_dir=Path(state_dir) if state_dir else None,
         state_bytes=texts.number("--state-limit", text("state_limit", "64"), least=8, most=65_536) * _MIB,
         upstream=upstream,

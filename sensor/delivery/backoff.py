@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 
 LONGEST_ASKED = 3600.0
-"""Seconds: no answer makes the sensor wait for longer."""
+"""Seconds of what was asked for that count; up to a quarter more comes of the spread."""
 _LEAST = 0.05
 _SPREAD = 0.25
 _SPREAD_LEAST = 1.0

@@ -101,7 +101,8 @@ class Uploader(threading.Thread):
         self._woken.set()
         if self.is_alive():
             self.join(deadline_seconds + 1.0)
-        return not self._outbox.unsent(self.destination_name)
+        # Of all: what is held for its group to be known has not arrived either.
+        return not self._outbox.counts().unsent.get(self.destination_name)
 
     def counts(self) -> UploadCounts:
         return self._tally.counts()

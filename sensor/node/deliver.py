@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections.abc import Iterable
@@ -19,6 +20,8 @@ from sensor.delivery.uploader import Uploader
 from sensor.model.report import ContainerReport
 from sensor.snyk.connect import connect
 from sensor.snyk.token import Token
+
+log = logging.getLogger(__name__)
 
 _NOWHERE = ""
 """The destination of what is kept and not delivered: a state directory without an upstream."""
@@ -49,6 +52,11 @@ class Delivery:
         if upstream is None:
             self.outbox.retain([_NOWHERE])
             return OutboxSink(self.outbox, lambda report: _NOWHERE)
+        if settings.cluster is None:
+            log.warning(
+                "found no --cluster-name and no CLUSTER_NAME, expected one: nodes of the same name in "
+                "several clusters are one node to the upstream"
+            )
         self.uploaders = _uploaders(upstream, self.outbox, settings)
         self.outbox.retain([uploader.destination_name for uploader in self.uploaders])
         router = Router(upstream.scopes, upstream.group_id)

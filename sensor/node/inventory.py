@@ -65,8 +65,8 @@ class Inventory:
 
     ``clock`` gives seconds since the epoch, UTC, and decides only when a change began; the times in
     reports are the callers'. At ``max_containers`` a new container takes the place of an ended one
-    that was reported and did not come back undelivered, or is dropped and counted; at ``max_packages`` of one container a further
-    package is dropped, counted, and turns the container's coverage partial.
+    that was reported and did not come back undelivered, or is dropped and counted; at ``max_packages``
+    of one container a further package is dropped, counted, and turns the container's coverage partial.
     """
 
     def __init__(

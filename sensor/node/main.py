@@ -12,7 +12,6 @@ import time
 from types import FrameType
 
 from sensor.config.node import NodeSettings
-from sensor.config.texts import SettingsError
 from sensor.delivery.sink import SinkError
 from sensor.node import metrics
 from sensor.node.backfill.processes import ProcessTable
@@ -64,7 +63,7 @@ STOP_WITHIN = 3.0
 """Seconds for what is queued to be resolved and reported after the signal to end."""
 
 FLUSH_WITHIN = 5.0
-"""Seconds after that for what was reported to arrive upstream."""
+"""Seconds after that for what was reported to arrive upstream; one more where a request hangs."""
 
 
 def run(settings: NodeSettings) -> int:
@@ -80,7 +79,7 @@ def run(settings: NodeSettings) -> int:
         rooms = _build(settings)
         # After it: gRPC starts threads, and the loader of the kernel programs is a child of ours.
         delivery = Delivery(settings)
-    except (CaptureError, SettingsError, SinkError) as error:
+    except (CaptureError, SinkError) as error:
         print(f"runtime-sensor node: {error}", file=sys.stderr)  # noqa: T201 - for people
         return 1
     # What is there from the start stays: not to be looked at by each collection, which holds every thread

@@ -7,7 +7,8 @@
 ``ingest``          which state of a container holds; ``packages``: what is kept once for all; ``expiry``
 ``https_form``      the same over https, checked; ``merge``: how it is put in
 ``grpc_service``    our gRPC service; ``grpc_errors``: how its calls fail
-``web``             the HTTP address; ``access``: who is let in; ``auth``: tokens; ``jsonapi``: form of errors
+``web``             the HTTP address; ``access``: who is let in; ``auth``: tokens; ``jsonapi``: errors;
+                    ``heads``: connections that ask nothing
 ``upstream``, ``connector``, ``rest``   Snyk's interfaces; ``control``: what tests ask for
 ``faults``          which fault strikes; ``http_faults``, ``cutting``: how
 ``changed``         tells open pages that something was stored

@@ -67,9 +67,12 @@ def store_report(transaction: Transaction, report: Report) -> bytes:
 
 def store_states(transaction: Transaction, report: Report, *, source: str) -> list[tuple[int, str]]:
     """Return index and reason of what is not taken."""
+    states, rejected = report.states, list[tuple[int, str]]()
+    if len({state.key for state in states}) < len(states):  # else what is unfit stands for itself alone
+        states, rejected = _fit(transaction, report)
     held = _held(transaction.connection, report)
     latest, chosen, confirmed = dict(held), dict[str, State](), set[str]()
-    for state in report.states:
+    for state in states:
         before = latest.get(state.key)
         if before is None or _replaces(state, report, transaction, before):
             latest[state.key] = _as_held(state, report, transaction)
@@ -77,7 +80,22 @@ def store_states(transaction: Transaction, report: Report, *, source: str) -> li
         elif _confirms(state, report, before):
             confirmed.add(state.key)
     _touch(transaction, [held[key].id for key in confirmed - chosen.keys()])
-    return _put(transaction, report, tuple(chosen.values()), source)
+    return rejected + _put(transaction, report, tuple(chosen.values()), source)
+
+
+def _fit(transaction: Transaction, report: Report) -> tuple[list[State], list[tuple[int, str]]]:
+    """What can be stored, and of the rest index and reason: it must not keep out others of its container."""
+    connection, packages, _ = transaction
+    ids = packages.ids(connection, report.packages)
+    fit, rejected = [], []
+    for state in report.states:
+        try:
+            packages.stored(connection, ids, _loaded(state))
+        except Unfit as unfit:
+            rejected.append((state.position, str(unfit)))
+        else:
+            fit.append(state)
+    return fit, rejected
 
 
 def _held(connection: sqlite3.Connection, report: Report) -> dict[str, Held]:

@@ -120,7 +120,7 @@ def decoded(content: bytes, encoding: str, most: int) -> bytes:
     if len(inflated) > most:
         raise Failure(413, "Content Too Large", f"expected at most {most:,} bytes, inflated")
     if not inflater.eof or inflater.unused_data:
-        raise bad_request("body: found gzip that is cut, or is followed by something else")
+        raise bad_request("body: found gzip that is cut, or more after it, expected all of it")
     return inflated
 
 

@@ -285,18 +285,13 @@ def test_a_receiver_asks_for_the_token_of_an_upload(browser: Browser, tmp_path: 
     with Receiver() as receiver:
         path = "/v2/kubernetes-upstream/api/v1/runtime-results?version=2023-02-10"
         assert receiver.call("POST", path, json.dumps(body).encode())[0] == 200
-        for token, title in (("wrong", "Unauthorized"), (receiver.token, "shop:1")):
-            # What stands in the address is what a person would type when asked.
-            browser.driver.get(f"http://any:{token}@{receiver.http_address}/image?name=shop:1")
-            browser.driver.find_element(By.ID, "file").send_keys(str(tmp_path / "sbom.json"))
-            browser.driver.find_element(By.CSS_SELECTOR, ".upload button").click()
-            _until(browser, lambda: "#sbom" in browser.driver.current_url or _heading(browser) != "shop:1")
-            assert _heading(browser) == title
-        assert "left-pad" in browser.run("return document.querySelector('.compared').textContent")
-
-
-def _heading(browser: Browser) -> Any:
-    return browser.run("return document.querySelector('h1')?.textContent")
+        # What stands in the address is what a person would type when asked.
+        browser.driver.get(f"http://any:{receiver.token}@{receiver.http_address}/image?name=shop:1")
+        browser.driver.find_element(By.ID, "file").send_keys(str(tmp_path / "sbom.json"))
+        browser.driver.find_element(By.CSS_SELECTOR, ".upload button").click()
+        _until(browser, lambda: browser.driver.current_url.endswith("#sbom"))
+        shown = "return document.querySelector('.compared')?.textContent ?? ''"
+        _until(browser, lambda: "left-pad" in browser.run(shown))
 
 
 def test_what_a_screen_reader_is_told(browser: Browser, served: Served) -> None:

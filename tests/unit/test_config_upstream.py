@@ -138,7 +138,9 @@ def test_a_receiver_listens_on_this_machine_only() -> None:
 
 def test_what_expires_is_asked_for_in_hours() -> None:
     assert receiver_settings({"expire_after": "0.5"}, {}).expire_after == 1800
-    with pytest.raises(SettingsError, match=r"--expire-after: found '9000', expected hours from 0\.001 to 8,784"):
+    with pytest.raises(
+        SettingsError, match=r"--expire-after: found '9000', expected hours from 0\.001 to 8,784"
+    ):
         receiver_settings({"expire_after": "9000"}, {})
 
 

@@ -383,6 +383,19 @@ def test_when_full_the_oldest_ends_go_and_the_bound_holds(tmp_path: Path, clock:
     outbox.close()
 
 
+def test_what_was_set_aside_goes_first_and_is_not_counted_as_unsent(tmp_path: Path) -> None:
+    outbox, chance = Outbox(tmp_path, max_bytes=1 * MIB), random.Random(7)
+    outbox.write([routed(ended(number(index, *random_uses(chance, 20)))) for index in range(200)])
+    for state in pending(outbox):
+        outbox.set_aside("g", state.key, state.generation, "no such image")
+    for index in range(200, 450):
+        outbox.write([routed(ended(number(index, *random_uses(chance, 20))))])
+    counts = outbox.counts()
+    assert (counts.dropped_ended, outbox.unsent("g")) == (0, 250)
+    assert counts.states < 450
+    outbox.close()
+
+
 def test_when_nothing_ended_is_left_a_write_is_refused(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

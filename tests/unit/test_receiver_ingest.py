@@ -159,6 +159,14 @@ def test_the_last_of_several_states_in_one_batch_holds(database: Database) -> No
     assert (database.one("generation"), database.loaded()) == (3, {"requests", "flask"})
 
 
+def test_a_state_that_is_rejected_does_not_keep_out_another_of_its_container(database: Database) -> None:
+    states = [container("c1", [9], generation=g) for g in (1, 3)]
+    states.insert(1, container("c1", [0], generation=2))
+    answer = database.report(request(*states, packages=[package("a")]))
+    assert (answer.accepted, [one.container for one in answer.rejected]) == (1, [0, 2])
+    assert (database.one("generation"), database.loaded()) == (2, {"a"})
+
+
 def test_a_fresh_sender_replaces_whatever_its_generation(database: Database) -> None:
     database.report(request(container("c1", [0, 1], generation=70), packages=TWO))
     database.report(request(container("c1", [0]), packages=TWO, sender_id=OTHER_SENDER))

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -203,6 +204,16 @@ def test_tries_become_rarer_and_never_stop(world: World) -> None:
     assert world.outbox.unsent("g") == 0
 
 
+def test_after_a_success_tries_are_close_again(world: World) -> None:
+    for index in range(5):
+        world.script.answers = [DOWN] * 8
+        world.write(index)
+        world.run(300)
+        first, second = world.script.times[-9:-7]
+        assert second - first <= 1.1
+        assert world.outbox.unsent("g") == 0
+
+
 @pytest.mark.parametrize("asked", [7.0, 200.0])
 def test_the_wait_that_is_asked_for_is_kept(world: World, asked: float) -> None:
     world.script.answers = [Temporary("busy", reason="http_429", retry_after=asked)]
@@ -367,6 +378,30 @@ def test_a_snapshot_ends_with_what_runs(world: World) -> None:
     assert world.uploader.counts().snapshots in (9, 10, 11)
 
 
+def test_ends_in_a_batch_stand_for_nothing_that_runs(world: World) -> None:
+    world.write(1, 2)
+    world.run(5)
+    world.write(11, 12, 13, end=True)
+    world.run(0.5)  # they wait for longer, so they go first
+    world.uploader.snapshot_now()
+    world.run(1)
+    first, last = world.script.batches[-2:]
+    assert (len(first.states), first.running) == (4, None)
+    assert len(last.states) == 1 and set(last.running or ()) == {key(1), key(2)}
+
+
+def test_a_snapshot_that_is_asked_for_during_another_follows_it(world: World) -> None:
+    def answer(_batch: Batch) -> Receipt:
+        if not world.uploader.counts().snapshots:
+            world.uploader.snapshot_now()
+        return Receipt()
+
+    world.script.always = answer
+    world.uploader.snapshot_now()
+    world.run(5)
+    assert world.uploader.counts().snapshots == 2
+
+
 def test_a_node_without_containers_says_so(world: World) -> None:
     world.uploader.snapshot_now()
     world.run(1)
@@ -505,6 +540,15 @@ def test_stop_sends_what_is_left_without_waiting(tmp_path: Path) -> None:
     assert not made.is_alive()
     assert len(script.delivered()) == 10
     assert script.closed == 1
+    outbox.close()
+
+
+def test_what_is_held_until_its_group_is_known_has_not_arrived(tmp_path: Path) -> None:
+    outbox, script, made = started(tmp_path)
+    outbox.write([Routed("g", key(1), number(1), held_until=time.time() + 60)])
+    assert not made.stop(20)
+    assert not made.is_alive()
+    assert script.batches == []
     outbox.close()
 
 

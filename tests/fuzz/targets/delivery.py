@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import shutil
 import tempfile
 from contextlib import closing
 from dataclasses import replace
@@ -21,7 +20,6 @@ from tests.fuzz.target import Target
 from tests.unit.reports import METADATA, report, use
 
 _MIB = 1 << 20
-_PAGE = 4096
 
 
 def _state(data: bytes) -> None:
@@ -54,33 +52,42 @@ def _check(error: Exception) -> None:
     assert str(error)
 
 
-@functools.cache
-def _folder() -> Path:
-    logging.disable(logging.CRITICAL)  # each damage is said
+def _directory() -> tempfile.TemporaryDirectory[str]:
     memory = Path("/dev/shm")
-    folder = Path(tempfile.mkdtemp(prefix="fuzz-outbox-", dir=memory if memory.is_dir() else None))
-    _template(folder)
-    return folder
+    return tempfile.TemporaryDirectory(prefix="fuzz-outbox-", dir=memory if memory.is_dir() else None)
 
 
-def _template(folder: Path) -> None:
-    with closing(Outbox(folder)) as outbox:
-        for number in range(8):
-            identity = ContainerIdentity(f"{number:064x}", "containerd")
-            one = report(*(use(f"p{index}") for index in range(number)), container=identity)
-            outbox.write([Routed("g", identity.id, one)], {"position": "5"})
-    (folder / "outbox.db").rename(folder / "template")
+@functools.cache
+def _file() -> bytes:
+    """An outbox of eight containers."""
+    with _directory() as folder:
+        with closing(Outbox(Path(folder))) as outbox:
+            for number in range(8):
+                identity = ContainerIdentity(f"{number:064x}", "containerd")
+                one = report(*(use(f"p{index}") for index in range(number)), container=identity)
+                outbox.write([Routed("g", identity.id, one)], {"position": "5"})
+        return Path(folder, "outbox.db").read_bytes()
 
 
 def _outbox(data: bytes) -> None:
-    """``data`` is places and bytes to put there: three bytes each."""
-    folder = _folder()
-    content = bytearray((folder / "template").read_bytes())
-    for place in range(0, len(data) - 2, 3):
-        content[int.from_bytes(data[place : place + 2]) % len(content)] ^= data[place + 2]
-    for file in folder.glob("outbox*"):
-        shutil.rmtree(file) if file.is_dir() else file.unlink()
-    (folder / "outbox.db").write_bytes(content)
+    """``data`` is places, three bytes each, and bits to turn over there; without any, the file ends."""
+    content = bytearray(_file())
+    for change in range(0, len(data) - 3, 4):
+        place, bits = int.from_bytes(data[change : change + 3]) % len(content), data[change + 3]
+        if bits:
+            content[place] ^= bits
+        else:
+            del content[place + 1 :]
+    logging.disable(logging.CRITICAL)  # each damage is said
+    try:
+        with _directory() as folder:
+            Path(folder, "outbox.db").write_bytes(content)
+            _used(Path(folder))
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _used(folder: Path) -> None:
     with closing(Outbox(folder)) as outbox:
         for remembered in outbox.remembered():
             assert remembered.report.container.id
