@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -120,14 +121,16 @@ def own_token(directory: Path) -> Path:
     """The file of the token that may do all; made where there is none. Raises :class:`TokensError`."""
     path = directory / "token"
     try:
+        if path.exists():
+            return path
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path
+        with tempfile.NamedTemporaryFile("w", dir=directory, prefix=".token-", delete=False) as file:  # 0600
+            file.write(secrets.token_urlsafe(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(file.name, path)  # whole or not there: with an empty one no start would succeed
     except OSError as error:
         raise TokensError(f"cannot make {str(path)!r}: {error}; give another --data-dir") from None
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_urlsafe(32) + "\n")
     log.info("made a token that may do all: %s", path)
     return path
 

@@ -14,6 +14,8 @@ from aiohttp import web
 CONTENT_TYPE = "application/vnd.api+json"
 MAX_BODY = 16 << 20
 """Bytes of a request's body, inflated."""
+MAX_VALUES = 2_000_000
+"""Of JSON, about: each costs some 60 to 100 bytes once it is parsed, however short it was."""
 BODY_WITHIN = 60.0
 """Seconds for all of it."""
 
@@ -78,6 +80,8 @@ async def json_object(request: web.Request) -> dict[str, Any]:
 
 def parsed(content: bytes) -> dict[str, Any]:
     """An object as JSON. Raises :class:`Failure`."""
+    if content.count(b",") + content.count(b"[") + content.count(b"{") > MAX_VALUES:
+        raise Failure(413, "Content Too Large", f"body: expected at most {MAX_VALUES:,} values")
     try:
         # Of bytes json would take other encodings as well, and halves of surrogate pairs.
         found = json.loads(content.decode(), parse_constant=_no_constant)

@@ -7,15 +7,18 @@ import contextlib
 import gzip
 import http.client
 import json
+import os
 import socket
 import sqlite3
 import struct
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sensor.receiver import auth
 from sensor.receiver.access import Rate
 from sensor.receiver.auth import PERMISSIONS, Holder
 from sensor.receiver.heads import Heads
@@ -213,6 +216,7 @@ def test_what_is_not_there_is_told_in_the_same_form(receiver: Receiver) -> None:
         ('{"a": "\\ud800"}'.encode("utf-16"), {}, 400),
         (b'{"a": NaN}', {}, 400),
         (b"[" * 100_000, {}, 400),
+        (b'{"a":[' + b"[]," * 1_000_001 + b"1]}", {}, 413),
         (b'{"a": ' + b"9" * 10_000 + b"}", {}, 400),
         (b"{}", {"Content-Encoding": "gzip"}, 400),
         (gzip.compress(b"{}")[:-4], {"Content-Encoding": "gzip"}, 400),
@@ -589,3 +593,18 @@ def test_targets_without_projects_are_told_in_time(receiver: Receiver) -> None:
     status, answer = _json(receiver, "GET", "/rest/orgs/many/targets?version=2024-02-21")
     assert (status, [one["id"] for one in answer["data"]]) == (200, ["t2"])
     assert time.monotonic() - began < 1  # each target was compared with each project once
+
+
+def test_a_token_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", killed)
+        with pytest.raises(KeyboardInterrupt):
+            auth.own_token(tmp_path)
+    assert not (tmp_path / "token").exists()
+    path = auth.own_token(tmp_path)
+    assert (path.stat().st_mode & 0o777, len(path.read_text())) == (0o600, 44)
+    content = path.read_text()
+    assert auth.own_token(tmp_path) == path and path.read_text() == content
