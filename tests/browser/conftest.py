@@ -51,7 +51,7 @@ class Browser:
         self.emulate("setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not of the session: no child of ours may live beside other tests
 def _chromium() -> Iterator[WebDriver]:
     options = webdriver.ChromeOptions()
     options.binary_location = "/usr/bin/chromium"

@@ -47,7 +47,7 @@ def test_demo_shows_the_truth_and_ends_with_its_sum() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
-    "moment", ["starting the sensor", "starting the containers", "the applications answer"]
+    "moment", ["starting the receiver and the sensor", "starting the containers", "the applications answer"]
 )
 def test_demo_cleans_up_when_it_is_interrupted(number: signal.Signals, moment: str) -> None:
     with subprocess.Popen(
