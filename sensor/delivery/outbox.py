@@ -64,7 +64,8 @@ class Outbox:
         self._monotonic = monotonic
         self._max_bytes = max_bytes
         self._lock = threading.RLock()
-        self._boot = _boot_id()
+        self.boot_id = _boot_id()
+        """Of the kernel, which a reboot changes: what :class:`Remembered` is compared with."""
         self._retained: frozenset[str] | None = None
         self._refused = 0
         self._said_dropped = -_SAY_AGAIN
@@ -247,7 +248,7 @@ class Outbox:
 
     def _store(self, storage: Storage, chunk: Sequence[Routed], marks: Mapping[str, str]) -> None:
         connection, table = storage.connection, storage.table
-        at = Moment(self._clock(), self._boot, time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+        at = Moment(self._clock(), self.boot_id, time.clock_gettime_ns(time.CLOCK_BOOTTIME))
         table.dropped = 0
         with transaction(connection):
             for one in chunk:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sensor.delivery.outbox import Outbox
+from sensor.delivery.outbox import Outbox, OutboxCounts
 from sensor.delivery.upload_counts import UploadCounts
 from sensor.delivery.uploader import Uploader
 from sensor.node.deliver import Delivery
@@ -25,7 +25,7 @@ def _register_outbox(telemetry: Telemetry, outbox: Outbox) -> None:
     telemetry.register(
         "outbox_states",
         "Containers' states in the outbox.",
-        lambda: _states(outbox),
+        lambda: _states(outbox.counts()),
         kind=Kind.GAUGE,
         labels=("state",),
     )
@@ -39,20 +39,30 @@ def _register_outbox(telemetry: Telemetry, outbox: Outbox) -> None:
     telemetry.register(
         "outbox_dropped",
         "States that the outbox had no room for.",
-        lambda: {"ended": outbox.counts().dropped_ended, "running": outbox.counts().refused},
+        lambda: _dropped(outbox.counts()),
         labels=("state",),
     )
     telemetry.register(
         "outbox_failures",
         "Times that the disk or the file failed the outbox; the log says how.",
-        lambda: {"fallback": outbox.counts().fallbacks, "damaged": outbox.counts().damaged},
+        lambda: _failures(outbox.counts()),
         labels=("kind",),
     )
 
 
-def _states(outbox: Outbox) -> Mapping[str, float]:
-    counts = outbox.counts()
+# Counting asks the database: once for each metric.
+
+
+def _states(counts: OutboxCounts) -> Mapping[str, float]:
     return {"running": counts.running, "ended": counts.ended, "set_aside": counts.set_aside}
+
+
+def _dropped(counts: OutboxCounts) -> Mapping[str, float]:
+    return {"ended": counts.dropped_ended, "running": counts.refused}
+
+
+def _failures(counts: OutboxCounts) -> Mapping[str, float]:
+    return {"fallback": counts.fallbacks, "damaged": counts.damaged}
 
 
 def _register_uploads(telemetry: Telemetry, uploaders: tuple[Uploader, ...]) -> None:
@@ -66,49 +76,30 @@ def _register_uploads(telemetry: Telemetry, uploaders: tuple[Uploader, ...]) -> 
             for reason, count in read(uploader.counts()).items()
         }
 
-    both = ("destination", "result")
     one = ("destination",)
+    for name, help_text, count in (
+        ("upload_states", "Containers' states that arrived.", lambda counts: counts.states),
+        (
+            "upload_bytes",
+            "Sent, compressed, of requests that were accepted.",
+            lambda counts: counts.sent_bytes,
+        ),
+        ("upload_retries", "Requests made once more.", lambda counts: counts.retries),
+        ("upload_splits", "Batches halved, as they were not taken whole.", lambda counts: counts.splits),
+        ("upload_snapshots", "Full snapshots sent.", lambda counts: counts.snapshots),
+    ):
+        telemetry.register(name, help_text, by_destination(count), labels=one)
     telemetry.register(
         "upload_batches",
         "Requests, by what came of them.",
         by_reason(lambda counts: counts.batches),
-        labels=both,
-    )
-    telemetry.register(
-        "upload_states",
-        "Containers' states that arrived.",
-        by_destination(lambda counts: counts.states),
-        labels=one,
-    )
-    telemetry.register(
-        "upload_bytes",
-        "Sent, compressed, of requests that were accepted.",
-        by_destination(lambda counts: counts.sent_bytes),
-        labels=one,
-    )
-    telemetry.register(
-        "upload_retries",
-        "Requests made once more.",
-        by_destination(lambda counts: counts.retries),
-        labels=one,
-    )
-    telemetry.register(
-        "upload_splits",
-        "Batches halved, as they were not taken whole.",
-        by_destination(lambda counts: counts.splits),
-        labels=one,
+        labels=("destination", "result"),
     )
     telemetry.register(
         "upload_set_aside",
         "States that the other side does not take as they are.",
         by_reason(lambda counts: counts.set_aside),
         labels=("destination", "reason"),
-    )
-    telemetry.register(
-        "upload_snapshots",
-        "Full snapshots sent.",
-        by_destination(lambda counts: counts.snapshots),
-        labels=one,
     )
     telemetry.register(
         "upload_refused",

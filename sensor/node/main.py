@@ -158,11 +158,11 @@ def _run(settings: NodeSettings, rooms: Rooms, delivery: Delivery, stop: threadi
 def _restore(rooms: Rooms, delivery: Delivery, include_host: bool) -> None:
     """Before the first event is read: what an earlier run knew of the containers that still run."""
     remembered = list(delivery.remembered())
-    if not remembered:
+    if not remembered or delivery.outbox is None:
         return
     processes = ProcessTable().all_containers_processes(0 if include_host else host_mount_namespace())
     oldest = oldest_processes(processes, rooms.registry.admit_process)
-    restored = restore(remembered, oldest, rooms.inventory)
+    restored = restore(remembered, oldest, rooms.inventory, delivery.outbox.boot_id)
     for container in restored.running:
         rooms.describer.add(container)
     log.info(

@@ -10,15 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from sensor.delivery.outbox import Remembered
 from sensor.model.container import ContainerIdentity
 from sensor.model.report import ContainerReport, Coverage
 from sensor.node.backfill.processes import Process
 from sensor.node.inventory import Inventory
-
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 # Reasons that no later look takes back. All others are found anew, in the processes that live.
 _STICKY = frozenset(
@@ -52,14 +49,13 @@ def restore(
     remembered: Iterable[Remembered],
     oldest: Mapping[ContainerIdentity, int],
     inventory: Inventory,
-    boot_id: str | None = None,
+    boot_id: str,
 ) -> Restored:
     """Put what still runs back as it was, and what has ended as ended now.
 
     What runs under a known id but started anew is left out: the first scan finds what it has loaded.
     ``boot_id`` is the kernel's, which a reboot changes.
     """
-    boot_id = _BOOT_ID.read_text("ascii").strip() if boot_id is None else boot_id
     starts = {container.id: (container, start) for container, start in oldest.items()}
     running, ended, anew = [], 0, 0
     for one in remembered:

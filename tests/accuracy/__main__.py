@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 from tests.accuracy import document, names
 from tests.accuracy.catalogue import LANGUAGES, Catalogue, catalogue, chosen
@@ -21,21 +19,13 @@ from tests.accuracy.run import Patience, Result, run
 from tests.accuracy.verdict import BAR, outdated, problems
 from tests.ground import Ground, GroundError, SensorError
 from tests.ground.ground import PROJECT, STATE
+from tests.ground.interrupt import Interrupted, interrupt_on_signals
 
 JSON = PROJECT / "build" / "accuracy.json"
 ACCURACY = PROJECT / "docs" / "accuracy.md"
 NAMES = PROJECT / "docs" / "package-names.md"
 
-_ENDED_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BEGUN = time.monotonic()
-
-
-class Interrupted(BaseException):
-    """A signal asked us to end; like KeyboardInterrupt nobody on the way may swallow it."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
 
 
 def say(text: str) -> None:
@@ -44,8 +34,7 @@ def say(text: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    for number in _ENDED_BY:
-        signal.signal(number, _interrupt)
+    interrupt_on_signals(say)
     options = _options(arguments)
     found = catalogue(options.language or LANGUAGES)
     try:
@@ -125,13 +114,6 @@ def _tell(result: Result, found: Catalogue, bar: float) -> int:
     for problem in wrong:
         print(f"accuracy: failed: {problem}", file=sys.stderr)
     return 1 if wrong else 0
-
-
-def _interrupt(number: int, _: FrameType | None) -> None:
-    for each in _ENDED_BY:  # a second Ctrl-C must not end the clean-up half-way
-        signal.signal(each, signal.SIG_IGN)
-    say(f"{signal.Signals(number).name}: cleaning up")
-    raise Interrupted(number)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 from tests.chaos.processes import ProcessError
 from tests.chaos.report import as_json, last_line, lines
@@ -17,17 +15,9 @@ from tests.chaos.run import run
 from tests.chaos.workload import WorkloadError
 from tests.ground import Ground, GroundError
 from tests.ground.ground import PROJECT, STATE
+from tests.ground.interrupt import Interrupted, interrupt_on_signals
 
-_ENDED_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BEGUN = time.monotonic()
-
-
-class Interrupted(BaseException):
-    """A signal asked us to end; like KeyboardInterrupt nobody on the way may swallow it."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
 
 
 def say(text: str) -> None:
@@ -36,8 +26,7 @@ def say(text: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    for number in _ENDED_BY:
-        signal.signal(number, _interrupt)
+    interrupt_on_signals(say)
     options = _options(arguments)
     try:
         with Ground(options.state, say=say) as ground:
@@ -71,13 +60,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, default=PROJECT / "build" / "chaos.json", metavar="FILE")
     return parser.parse_args(arguments)
-
-
-def _interrupt(number: int, _: FrameType | None) -> None:
-    for each in _ENDED_BY:  # a second Ctrl-C must not end the clean-up half-way
-        signal.signal(each, signal.SIG_IGN)
-    say(f"{signal.Signals(number).name}: cleaning up")
-    raise Interrupted(number)
 
 
 if __name__ == "__main__":
