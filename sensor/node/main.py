@@ -43,6 +43,7 @@ from sensor.node.resolve.node.resolver import NodeResolver
 from sensor.node.resolve.openers import Openers
 from sensor.node.resolve.python.resolver import PythonResolver
 from sensor.node.restore import oldest_processes, restore
+from sensor.node.scheduling import go_first
 from sensor.node.upkeep import STAGES, Rooms, Upkeep
 from sensor.telemetry.health import Health
 from sensor.telemetry.metrics import Telemetry
@@ -180,6 +181,7 @@ def _kept(settings: NodeSettings, delivery: Delivery) -> str:
 
 
 def _read_ring(rooms: Rooms, reading: threading.Event, stop: threading.Event) -> None:
+    go_first()
     try:
         while not reading.is_set():
             rooms.capture.poll(0.5)

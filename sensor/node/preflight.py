@@ -46,6 +46,9 @@ _CAPABILITIES = (
     _Capability("CAP_PERFMON", 38, "let programs read kernel memory", Status.FAIL),
     _Capability("CAP_SYS_PTRACE", 19, "see the roots and namespaces of containers' processes", Status.FAIL),
     _Capability("CAP_DAC_READ_SEARCH", 2, "read package files whatever their owner", Status.WARN),
+    _Capability(
+        "CAP_SYS_NICE", 23, "reach containers that live for milliseconds on a busy node", Status.WARN
+    ),
 )
 # Before 5.8 both were part of CAP_SYS_ADMIN, which still implies them: bpf_capable(), perfmon_capable().
 _IMPLIED_BY_SYS_ADMIN = {"CAP_BPF", "CAP_PERFMON"}

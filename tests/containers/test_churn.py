@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -99,3 +100,12 @@ def test_200_containers_leave_no_trace(ground: Ground, sensor: Sensor) -> None:
         print(f"{moment:>6}: " + ", ".join(f"{name} {value}" for name, value in asdict(seen).items()))
     assert not after.has_grown_since(idle, warm)
     assert sensor.lost() == 0
+
+
+def test_the_rings_thread_goes_first_and_no_other(sensor: Sensor) -> None:
+    """What it starts is ordinary again; a burst of work must not go before the node's business."""
+    tasks = [int(task.name) for task in Path(f"/proc/{sensor.process.pid}/task").iterdir()]
+    policies = [os.sched_getscheduler(task) & ~os.SCHED_RESET_ON_FORK for task in tasks]
+    assert len(policies) > 1
+    assert sorted(set(policies)) == [os.SCHED_OTHER, os.SCHED_FIFO]
+    assert policies.count(os.SCHED_FIFO) == 1

@@ -62,8 +62,17 @@ def test_a_kernel_without_types(tmp_path: Path) -> None:
         (EVERYTHING & ~(1 << 24), "5.11", {}),
         (EVERYTHING & ~(1 << 24), "5.10", {"CAP_SYS_RESOURCE": Status.FAIL}),
         # CAP_SYS_ADMIN implies the first two only
-        (1 << 21, "6.1", {"CAP_SYS_PTRACE": Status.FAIL, "CAP_DAC_READ_SEARCH": Status.WARN}),
-        (1 << 39 | 1 << 38 | 1 << 19 | 1 << 2, "6.1", {}),
+        (
+            1 << 21,
+            "6.1",
+            {
+                "CAP_SYS_PTRACE": Status.FAIL,
+                "CAP_DAC_READ_SEARCH": Status.WARN,
+                "CAP_SYS_NICE": Status.WARN,
+            },
+        ),
+        (1 << 39 | 1 << 38 | 1 << 23 | 1 << 19 | 1 << 2, "6.1", {}),
+        (EVERYTHING & ~(1 << 23), "6.1", {"CAP_SYS_NICE": Status.WARN}),
         (EVERYTHING & ~(1 << 21) & ~(1 << 38), "6.1", {"CAP_PERFMON": Status.FAIL}),
     ],
 )
@@ -74,6 +83,7 @@ def test_capabilities_by_name(tmp_path: Path, held: int, release: str, not_ok: d
         "CAP_PERFMON",
         "CAP_SYS_PTRACE",
         "CAP_DAC_READ_SEARCH",
+        "CAP_SYS_NICE",
         "CAP_SYS_RESOURCE",
     ]
     assert {f.what: f.status for f in found if f.status is not Status.OK} == not_ok
