@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sensor.model.events import KernelEvent
@@ -29,7 +30,8 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """``name`` as the runtime wrote it; ``digest`` is ``sha256:…`` of the manifest where known."""
+    """``name`` in full (:mod:`sensor.model.image_reference`), as written where it is no reference; ``digest`` is
+    ``sha256:…`` of the manifest where known."""
 
     name: str | None = None
     digest: str | None = None
@@ -45,6 +47,9 @@ class ContainerMetadata:
     pod_name: str | None = None
     pod_uid: str | None = None
     workload: Workload | None = None
+    pod_labels: Mapping[str, str] | None = None
+    is_sandbox: bool = False
+    """A pod's own container (``pause``), which holds its namespaces open and is nobody's workload."""
 
     def or_else(self, other: ContainerMetadata) -> ContainerMetadata:
         """Return this, with ``other``'s where nothing is known here."""
@@ -55,6 +60,8 @@ class ContainerMetadata:
             pod_name=self.pod_name or other.pod_name,
             pod_uid=self.pod_uid or other.pod_uid,
             workload=self.workload or other.workload,
+            pod_labels=other.pod_labels if self.pod_labels is None else self.pod_labels,
+            is_sandbox=self.is_sandbox or other.is_sandbox,
         )
 
 

@@ -185,6 +185,13 @@ class RootFilesystem:
             _require_regular(fd, path)
             return os.fdopen(_reopen(fd, path), "rb")
 
+    def open_path(self, path: str) -> int:
+        """Return a descriptor (O_PATH) of whatever ``path`` leads to: nothing is read, no driver is asked.
+
+        A socket is connected to through /proc/self/fd. The caller closes it. Raises Unreadable.
+        """
+        return _open_in_root(self._root_fd, path, os.O_PATH)
+
     @contextmanager
     def _opened(self, path: str, flags: int) -> Iterator[int]:
         fd = _open_in_root(self._root_fd, path, flags)

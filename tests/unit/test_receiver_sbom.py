@@ -153,6 +153,9 @@ def test_another_package(one: str, other: str) -> None:
     assert first.key != second.key
 
 
+DIGEST = f"sha256:{'ab' * 32}"
+
+
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
@@ -163,7 +166,8 @@ def test_another_package(one: str, other: str) -> None:
         ("localhost/app", "localhost/app:latest"),
         ("registry.example:5000/app", "registry.example:5000/app:latest"),
         ("registry.example:5000/team/app:1", "registry.example:5000/team/app:1"),
-        ("nginx:1.25@sha256:ab", "docker.io/library/nginx@sha256:ab"),
+        (f"nginx:1.25@{DIGEST}", f"docker.io/library/nginx@{DIGEST}"),
+        ("no reference at all", "no reference at all"),
     ],
 )
 def test_image_names_in_one_form(name: str, meant: str) -> None:

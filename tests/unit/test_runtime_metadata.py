@@ -16,7 +16,7 @@ import pytest
 from sensor.model.container import ContainerIdentity, ContainerMetadata, Image
 from sensor.node.identify.engine_api import EngineApi
 from sensor.node.identify.image_reference import image_name, manifest_digest, repository
-from sensor.node.identify.metadata import RuntimeMetadata, merge, runtime_metadata
+from sensor.node.identify.metadata import RuntimeMetadata, runtime_metadata
 from sensor.node.identify.roots import open_folder
 from sensor.node.identify.runc import RuncStates
 from sensor.node.identify.unix_http import UnixHttp
@@ -67,7 +67,7 @@ class TestOciBundles:
         path = f"{state}/io.containerd.runtime.v2.task/k8s.io/{A}/config.json"
         write(tmp_path, path, {"annotations": self.CRI})
         assert look_up(tmp_path, "containerd") == ContainerMetadata(
-            "web", Image(f"registry.example/shop/web:1.2@{DIGEST}", DIGEST), "shop", "web-7d4b9c-x2x", UID
+            "web", Image("registry.example/shop/web:1.2", DIGEST), "shop", "web-7d4b9c-x2x", UID
         )
 
     def test_crio(self, tmp_path: Path) -> None:
@@ -252,7 +252,8 @@ class TestEngineApi:
         docker.answer(f"/containers/{A}/json", self.CONTAINER | {"Config": config})
         image = {"RepoTags": ["registry.example/shop/web:1.2"], "RepoDigests": [f"x/web@{DIGEST}"]}
         docker.answer(f"/images/sha256:{IMAGE_ID}/json", image)
-        assert look_up(tmp_path, "containerd") == POD
+        in_pod = ContainerIdentity(A, "containerd", UID)
+        assert runtime_metadata(str(tmp_path)).lookup(in_pod) == POD
 
     def test_without_its_image(self, tmp_path: Path, docker: Server) -> None:
         docker.answer(f"/containers/{A}/json", self.CONTAINER | {"Image": "sha256:../../x"})
@@ -389,17 +390,12 @@ class TestImageReference:
     @pytest.mark.parametrize(
         ("reference", "name", "digest", "repo"),
         [
-            ("nginx", "nginx", None, "nginx"),
-            ("nginx:1.25", "nginx:1.25", None, "nginx"),
-            ("r.example:5000/a/b", "r.example:5000/a/b", None, "r.example:5000/a/b"),
-            (
-                f"r.example:5000/a/b:1@{DIGEST}",
-                f"r.example:5000/a/b:1@{DIGEST}",
-                DIGEST,
-                "r.example:5000/a/b",
-            ),
-            (f"a/b@{DIGEST}", f"a/b@{DIGEST}", DIGEST, "a/b"),
+            ("nginx", "docker.io/library/nginx:latest", None, "docker.io/library/nginx"),
+            ("r.example:5000/a/b", "r.example:5000/a/b:latest", None, "r.example:5000/a/b"),
+            (f"r.example:5000/a/b:1@{DIGEST}", "r.example:5000/a/b:1", DIGEST, "r.example:5000/a/b"),
+            (f"a/b@{DIGEST}", f"docker.io/a/b@{DIGEST}", DIGEST, "docker.io/a/b"),
             (f"a/b@{DIGEST}0", f"a/b@{DIGEST}0", None, "a/b"),
+            ("r.example:5000/A/b:1", "r.example:5000/A/b:1", None, "r.example:5000/A/b"),
             (f"sha256:{IMAGE_ID}", None, None, "sha256"),
         ],
     )
@@ -411,8 +407,8 @@ class TestImageReference:
         assert image_name(IMAGE_ID) is None
 
     def test_merge_keeps_what_is_known(self) -> None:
-        assert merge(POD, ContainerMetadata("x", Image("y", "z"), "n", "p", "u")) == POD
-        assert merge(ContainerMetadata(), POD) == POD
+        assert POD.or_else(ContainerMetadata("x", Image("y", "z"), "n", "p", "u")) == POD
+        assert ContainerMetadata().or_else(POD) == POD
 
     @pytest.mark.parametrize("value", ["", None, 5, [], "a\n", "\x1b", "x" * 1025, "\u202e"])
     def test_no_text(self, value: Any) -> None:

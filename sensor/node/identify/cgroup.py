@@ -41,11 +41,13 @@ _NAMING_HIERARCHIES = ("memory", "pids", _UNIFIED, "name=systemd")
 
 _ID = "(?P<id>[0-9a-f]{64})"
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_TASK = f"ecs/(?:[0-9a-f]{{32}}|{_UUID})"
+# ECS: the cluster's name is part of the path since the long form of ARNs (2018).
+_TASK = f"ecs/(?:[^/]+/)?(?:[0-9a-f]{{32}}|{_UUID})"
 # A mirror pod's uid is an MD5 of its manifest. Under systemd "_" stands for "-", which is a path there.
 _POD_UID = "([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})"
-# Prefixes come from kubelet's --cgroup-root: "kubelet-" in kind.
-_POD_SLICE = rf"(?:[\w.]+-)*kubepods(?:-burstable|-besteffort)?-pod{_POD_UID}\.slice"
+# Prefixes come from kubelet's --cgroup-root: "kubelet-" in kind. A runtime that drives cgroupfs while the
+# kubelet names slices may leave ".slice" out.
+_POD_SLICE = rf"(?:[\w.]+-)*kubepods(?:-burstable|-besteffort)?-pod{_POD_UID}(?:\.slice)?"
 _POD = re.compile(rf"(?:pod{_POD_UID}|{_POD_SLICE}(?::[\w.-]+:[0-9a-f]{{64}})?)", re.ASCII)
 _RUNC_ID = r"(?P<id>[\w+.-]+)"
 _RUNC_NAME = re.compile(r"[\w+.-]{1,1024}", re.ASCII)  # validateID of runc
@@ -53,7 +55,7 @@ _RUNC_NAME = re.compile(r"[\w+.-]{1,1024}", re.ASCII)  # validateID of runc
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """``name`` matches one whole component, ``above`` the end of the two components above it.
+    """``name`` matches one whole component, ``above`` the end of the three components above it.
 
     ``depth`` is the number of components above, for names that mean something only at the top.
     """
@@ -85,6 +87,8 @@ _RULES = (
     # Bare ids, told by what stands above. In a pod it is containerd: CRI-O always writes its prefix,
     # and Docker under Kubernetes (cri-dockerd) cannot be told from containerd by these names.
     _rule(CONTAINERD, _ID, rf"pod{_POD_UID}|{_POD_SLICE}"),
+    # An id of that form is Garden's, where it is the runtime of a kubelet.
+    _rule(UNKNOWN, f"(?P<id>{_UUID})", rf"pod{_POD_UID}|{_POD_SLICE}"),
     _rule(CONTAINERD, _ID, r"k8s\.io|default"),
     _rule(DOCKER, _ID, f"docker|moby|{_TASK}"),
     # containerd's own client (ctr) lets its user choose the id.
@@ -94,10 +98,14 @@ _RULES = (
     _rule(UNKNOWN, r"[\w.-]*:(?:docker|buildkit):(?P<id>[0-9a-z]{25})"),
     # ECS on Fargate: the task's id, a dash, the container's number.
     _rule(UNKNOWN, "(?P<id>[0-9a-f]{32}-[0-9]{5,10})", _TASK),
-    # Garden of Cloud Foundry writes shortened UUIDs too.
-    _rule(UNKNOWN, "(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-(?:[0-9a-f]{4}|[0-9a-f]{12}))", "garden(?:/good)?"),
+    # Garden of Cloud Foundry writes shortened UUIDs too, and what a health check is called after them.
+    _rule(
+        UNKNOWN,
+        r"(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-(?:[0-9a-f]{4}|[0-9a-f]{12})(?:-[\w.-]+)?)",
+        "garden(?:/good|/bad)?",
+    ),
     _rule(UNKNOWN, r"lxc\.payload\.(?P<id>[\w.-]+)"),
-    _rule(UNKNOWN, r"(?P<id>[\w.-]+)", "lxc", depth=1),
+    _rule(UNKNOWN, r"(?P<id>[\w.-]+)", r"lxc(?:\.payload)?", depth=1),
     # Any other parent was chosen by a user (docker run --cgroup-parent). Under libpod_parent a bare
     # id is that of a podman pod, where its conmon runs: no container.
     _rule(UNKNOWN, _ID, r"(?!libpod_parent\Z)[^/]*"),
@@ -148,7 +156,7 @@ def parse_proc_cgroup(content: str) -> str | None:
     paths: dict[str, str] = {}
     for line in content.split("\n"):
         controllers, _, path = line.partition(":")[2].partition(":")
-        if path.startswith("/"):
+        if path.startswith(("/", "..")):
             paths.update(dict.fromkeys(controllers.split(",") if controllers else [_UNIFIED], path))
     found = next((paths[name] for name in _NAMING_HIERARCHIES if name in paths), None)
     return None if found is None else _host_view(found.removesuffix(" (deleted)"))
@@ -156,15 +164,15 @@ def parse_proc_cgroup(content: str) -> str | None:
 
 def _host_view(path: str) -> str:
     """A reader in a cgroup namespace of its own sees ``/../..`` for what lies above or beside it."""
-    components = path.split("/")[1:]
+    components = path.removeprefix("/").split("/")
     kept = list(itertools.dropwhile(lambda name: name == "..", components))
     return path if len(kept) == len(components) else "/".join([CUT, *kept])
 
 
 def _match(components: Sequence[str], depth: int) -> ContainerIdentity | None:
     name = components[depth]
-    above = "/".join(components[max(0, depth - 2) : depth])
-    if max(len(name), len(above)) > 2 * _NAME_MAX + 1:
+    above = "/".join(components[max(0, depth - 3) : depth])
+    if max(len(name), len(above)) > 3 * _NAME_MAX + 2:
         return None
     for rule in _RULES:
         found = rule.name.fullmatch(name) if rule.depth in (None, depth) else None

@@ -7,7 +7,6 @@ still queue; so the key is the kernel's own id of it, and the number only where 
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -143,6 +142,11 @@ class ContainerRegistry:
         """Return the numbers of a container's mount namespaces."""
         with self._lock:
             return self._holdings.numbers(identity)
+
+    def container_ids(self) -> frozenset[str]:
+        """Return the ids of the containers of which a process was seen, until they are released."""
+        with self._lock:
+            return self._holdings.container_ids()
 
     def poll_ended(self, now: float) -> tuple[ContainerIdentity, ...]:
         """Return the containers that ended since the last call, each once. Does not wait.
@@ -329,10 +333,23 @@ class ContainerRegistry:
         wanted = frozenset(number for container in missing for number in container.numbers)
         by_namespace = processes_by_namespace(wanted, self._proc) if wanted else {}
         for container in missing:
-            left = {number: by_namespace[number] for number in container.numbers if number in by_namespace}
-            pid = oldest(itertools.chain.from_iterable(left.values()), self._proc)
-            found[container] = _Survival(pid, frozenset(left))
+            left = {
+                number: first
+                for number in container.numbers
+                if (first := oldest(by_namespace.get(number, ()), self._proc)) is not None
+                and not self._is_in_another(first, container)
+            }
+            found[container] = _Survival(oldest(left.values(), self._proc), frozenset(left))
         return [found[container] for container in containers]
+
+    def _is_in_another(self, pid: int, container: Container) -> bool:
+        """Whether the number of a namespace that is gone was given to the container of this process."""
+        try:
+            with Process(pid, self._proc) as process:
+                identity = identify_cgroup(process.cgroup_path() or "", self._runc_ids)
+        except OSError:
+            return True
+        return identity is not None and identity.id != container.identity.id
 
     def _numbers(self, pids: Iterable[int]) -> frozenset[int]:
         return frozenset(mount_namespace_of(pid, self._proc) for pid in pids)

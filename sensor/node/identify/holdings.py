@@ -151,6 +151,10 @@ class Holdings:
         found = self._containers.get(key_of(identity))
         return () if found is None else found.numbers
 
+    def container_ids(self) -> frozenset[str]:
+        """Return the ids of the containers that are known, whatever their runtimes."""
+        return frozenset(container_id for _, container_id in self._containers)
+
     def end(self, container: Container, now: float) -> None:
         """A container has ended; :meth:`take_ended` tells of it."""
         container.ended_at = now

@@ -6,10 +6,10 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from sensor.model.container import ContainerIdentity, ContainerMetadata, Image
+from sensor.model.container import ContainerIdentity, ContainerMetadata
 from sensor.node.identify.engine_api import EngineApi
 from sensor.node.identify.oci_bundle import OciBundles
 from sensor.node.identify.podman_storage import PodmanStorage
@@ -45,21 +45,38 @@ class _Known:
     tries: int = 0
     next_try: float = 0.0
 
+    is_named: bool = False
+    """All names are known; the digest of an image that was never in a registry never is."""
+
     @property
     def is_settled(self) -> bool:
-        complete = self.metadata.name is not None and self.metadata.image.name is not None
-        return complete or self.tries >= _TRIES_MAX
+        is_whole = self.metadata.is_sandbox or self.metadata.image.digest is not None
+        return (self.is_named and is_whole) or self.tries >= _TRIES_MAX
+
+    @property
+    def is_enough(self) -> bool:
+        return self.is_settled or (self.is_named and self.tries > 1)
 
 
 class RuntimeMetadata:
     """Asks its sources in turn, one container at a time, and remembers the answers.
 
-    Thread-safe. Blocks while a source is asked; ``next_retry`` tells when asking again makes sense.
+    Of two answers that of the earlier source counts. ``in_cluster`` tells that a source knows workloads:
+    a pod's container is complete with one only. ``declared_image`` tells the image that the author of a
+    container's pod wrote, which counts before what a runtime calls it. Thread-safe. Blocks while a source is asked;
+    ``next_retry`` tells when asking again makes sense.
     """
 
     def __init__(
-        self, sources: Sequence[MetadataSource], clock: Callable[[], float] = time.monotonic
+        self,
+        sources: Sequence[MetadataSource],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        in_cluster: bool = False,
+        declared_image: Callable[[ContainerMetadata], str | None] | None = None,
     ) -> None:
+        self._in_cluster = in_cluster
+        self._declared_image = declared_image
         self.counters = MetadataCounters()
         self._sources = tuple(sources)
         self._clock = clock
@@ -81,6 +98,25 @@ class RuntimeMetadata:
             known = self._known.get(identity)
             return None if known is None or known.is_settled else known.next_try
 
+    def is_settled(self, identity: ContainerIdentity) -> bool:
+        """Whether nothing more is expected to be learnt."""
+        with self._lock:
+            known = self._known.get(identity)
+            return known is not None and known.is_settled
+
+    def is_enough(self, identity: ContainerIdentity) -> bool:
+        """Whether what is known is worth a report: all but a digest for which was asked once more."""
+        with self._lock:
+            known = self._known.get(identity)
+            return known is not None and known.is_enough
+
+    def refresh(self, identity: ContainerIdentity) -> None:
+        """Something has changed: the next :meth:`lookup` asks again, whatever is known."""
+        with self._lock:
+            known = self._known.get(identity)
+            if known is not None:
+                known.tries, known.next_try, known.is_named = 0, 0.0, False
+
     def forget(self, identity: ContainerIdentity) -> None:
         """Drop what is known of a container that has ended."""
         with self._lock:
@@ -97,12 +133,15 @@ class RuntimeMetadata:
 
     def _ask(self, identity: ContainerIdentity, known: _Known, now: float) -> None:
         self.counters.asked += 1
+        found = ContainerMetadata()
         for source in self._sources:
-            if known.is_settled and known.metadata.image.digest is not None:
+            answer = source.lookup(identity)
+            if answer is not None:
+                found = found.or_else(answer)
+            if self._is_named(found) and (found.is_sandbox or found.image.digest is not None):
                 break
-            found = source.lookup(identity)
-            if found is not None:
-                known.metadata = merge(known.metadata, found)
+        known.metadata = self._as_declared(found.or_else(known.metadata))
+        known.is_named = self._is_named(known.metadata)
         known.next_try = now + min(_FIRST_RETRY_SECONDS * 2**known.tries, _LAST_RETRY_SECONDS)
         known.tries += 1
         if known.metadata.name is not None:
@@ -110,23 +149,29 @@ class RuntimeMetadata:
         elif known.is_settled:
             self.counters.given_up += 1
 
+    def _as_declared(self, found: ContainerMetadata) -> ContainerMetadata:
+        name = self._declared_image(found) if self._declared_image and found.name else None
+        return found if name is None else replace(found, image=replace(found.image, name=name))
 
-def merge(known: ContainerMetadata, more: ContainerMetadata) -> ContainerMetadata:
-    """Return ``known`` with its gaps filled from ``more``."""
-    return ContainerMetadata(
-        name=known.name or more.name,
-        image=Image(known.image.name or more.image.name, known.image.digest or more.image.digest),
-        namespace=known.namespace or more.namespace,
-        pod_name=known.pod_name or more.pod_name,
-        pod_uid=known.pod_uid or more.pod_uid,
-        workload=known.workload or more.workload,
-    )
+    def _is_named(self, found: ContainerMetadata) -> bool:
+        if found.is_sandbox:
+            return True
+        is_named = found.name is not None and found.image.name is not None
+        lacks_owner = self._in_cluster and found.pod_uid is not None and found.workload is None
+        return is_named and not lacks_owner
 
 
-def runtime_metadata(host_root: str = "/") -> RuntimeMetadata:
+def runtime_metadata(
+    host_root: str = "/",
+    before: Sequence[MetadataSource] = (),
+    cri: MetadataSource | None = None,
+    declared_image: Callable[[ContainerMetadata], str | None] | None = None,
+) -> RuntimeMetadata:
     """Return the sources of every runtime below ``host_root``, the host's root folder as seen here.
 
-    Raises OSError if it cannot be opened.
+    ``before`` are asked first: they know workloads. Raises OSError if the root cannot be opened.
     """
     host = open_folder(host_root)
-    return RuntimeMetadata((OciBundles(host, RuncStates(host)), EngineApi(host_root), PodmanStorage(host)))
+    asked = () if cri is None else (cri,)
+    sources = (*before, *asked, OciBundles(host, RuncStates(host)), EngineApi(host_root), PodmanStorage(host))
+    return RuntimeMetadata(sources, in_cluster=bool(before), declared_image=declared_image)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sensor.model.container import ContainerIdentity, ContainerMetadata, Image
+from sensor.model.container import ContainerIdentity, ContainerMetadata
 from sensor.node.identify.cgroup import CRIO, PODMAN, UNKNOWN
-from sensor.node.identify.image_reference import image_name, manifest_digest
+from sensor.node.identify.image_reference import image
 from sensor.node.identify.untrusted import field, parse_json, read_json, text
 from sensor.node.rootfs import RootFilesystem, Unreadable
 
@@ -44,15 +44,14 @@ class PodmanStorage:
         more = parse_json(written_json.encode("utf-8", "replace")) if isinstance(written_json, str) else None
         # CRI-O's names there are made of pod, namespace and attempt: its annotations are better.
         name = None if identity.runtime == CRIO else text(field(more, "name")) or _first(record, "names")
-        reference = field(more, "image-name")
-        written = manifest_digest(reference)
         return ContainerMetadata(
-            name=name, image=Image(image_name(reference), written or self._digest(field(record, "image")))
+            name=name, image=image(field(more, "image-name"), self._digest(field(record, "image")))
         )
 
-    def _digest(self, image_id: Any) -> str | None:
+    def _digest(self, image_id: Any) -> str:
+        """As the end of a reference."""
         record = self._images.get(image_id) if isinstance(image_id, str) else None
-        return manifest_digest(f"@{field(record, 'digest')}")
+        return f"@{field(record, 'digest')}"
 
 
 class _Records:

@@ -1,24 +1,18 @@
-"""Image names by the rules of Docker and Kubernetes."""
+"""Under which names the SBOM of an image is found."""
 
 from __future__ import annotations
 
-_HUB = "docker.io"
+from sensor.model.image_reference import ImageReference
 
 
 def normalised(name: str) -> str:
-    """``my-app`` is ``docker.io/library/my-app:latest``; one with a digest keeps that and loses its tag."""
-    rest, at, digest = name.strip().removeprefix("docker-pullable://").partition("@")
-    first, slash, path = rest.partition("/")
-    if not slash or not ("." in first or ":" in first or first == "localhost"):
-        first, path = _HUB, rest
-    if first == "index.docker.io":
-        first = _HUB
-    if first == _HUB and "/" not in path:
-        path = f"library/{path}"
-    repository, colon, tag = path.rpartition(":")
-    if not colon:
-        repository, tag = path, "latest"
-    return f"{first}/{repository}@{digest}" if at else f"{first}/{repository}:{tag}"
+    """``my-app`` is ``docker.io/library/my-app:latest``; one with a digest keeps that and loses its tag, since
+    the digest alone says which image it is. What is no reference stays as it is."""
+    text = name.strip().removeprefix("docker-pullable://")
+    reference = ImageReference.parse(text)
+    if reference is None:
+        return text
+    return f"{reference.repository}@{reference.digest}" if reference.digest else reference.name
 
 
 def names_of(name: str, digest: str) -> tuple[str, ...]:
