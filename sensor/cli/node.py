@@ -7,7 +7,8 @@ import os
 
 from sensor import __version__
 from sensor.cli.options import EXIT_CODES, Programs, add, add_log, program
-from sensor.config.node import OUTPUTS, node_settings
+from sensor.config import filters, kube
+from sensor.config.node import OUTPUTS, WORKLOAD_TYPES, node_settings
 from sensor.config.upstream import TRANSPORTS
 
 _EPILOG = f"""\
@@ -24,6 +25,10 @@ Standard output takes the report, standard error the log. Needs root or the capa
 environment:
   SNYK_TOKEN, SNYK_TOKEN_FILE, SNYK_API_BASE_URL, SNYK_GROUP_ID, GROUPS_SCOPES, CLUSTER_NAME, NODE_NAME
                as the options they stand for
+  FILTER_WORKLOAD_TYPES, FILTER_NAMESPACES, FILTER_POD_LABELS
+               as the options --filter-…
+  KUBERNETES_SERVICE_HOST
+               set by Kubernetes in every pod: there is an API server to ask
   HTTPS_PROXY, ALL_PROXY, NO_PROXY
                how the upstream is reached
   SENTRY_DSN   where crashes are reported, without paths, names or tokens (default: nowhere)
@@ -41,16 +46,65 @@ def add_node(programs: Programs) -> None:
     )
     _add_report(node)
     _add_delivery(node)
-    scope = node.add_argument_group("what is watched")
+    _add_scope(node)
+    _add_owner(node)
+    itself = node.add_argument_group("about the sensor itself")
+    add_log(itself)
+    add(itself, "--metrics-address", "HOST:PORT", "serve metrics and health here (default: off)")
+    node.set_defaults(run=_run)
+
+
+def _add_scope(node: argparse.ArgumentParser) -> None:
+    scope = node.add_argument_group("what is watched; of the lists, all that are given must hold")
+    add(
+        scope,
+        "--workload-type",
+        "|".join(WORKLOAD_TYPES),
+        "this node's containers and what they load, or all pods of the cluster without capture "
+        "(default: daemonset)",
+    )
+    add(
+        scope,
+        "--filter-workload-types",
+        "KIND,…",
+        f"only these: {', '.join(filters.WORKLOAD_TYPES)} (default: $FILTER_WORKLOAD_TYPES, else all)",
+    )
+    add(
+        scope,
+        "--filter-namespaces",
+        "NAME,…",
+        "only these; * and ? match any (default: $FILTER_NAMESPACES, else all)",
+    )
+    add(
+        scope,
+        "--filter-pod-labels",
+        "KEY=VALUE,…",
+        "only pods with these; of values for one key any (default: $FILTER_POD_LABELS, else all)",
+    )
     scope.add_argument(
         "--include-host", action="store_true", help="also the node's own processes, as container `host`"
     )
     add(scope, "--host-root", "PATH", "where the node's root file system is seen (default: /)")
     add(scope, "--ring-size", "MIB", "ring buffer between kernel and sensor, a power of two (default: 4)")
-    itself = node.add_argument_group("about the sensor itself")
-    add_log(itself)
-    add(itself, "--metrics-address", "HOST:PORT", "serve metrics and health here (default: off)")
-    node.set_defaults(run=_run)
+
+
+def _add_owner(node: argparse.ArgumentParser) -> None:
+    owner = node.add_argument_group("whose containers they are")
+    add(
+        owner,
+        "--cri-socket",
+        "PATH",
+        "the container runtime's, below the host's root, or off (default: containerd's, CRI-O's, k3s's … "
+        "where they usually are)",
+    )
+    add(
+        owner,
+        "--kubernetes",
+        "|".join(kube.MODES),
+        "ask the API server for pods and workloads; auto: in a cluster, or with a kubeconfig (default: auto)",
+    )
+    add(owner, "--kubeconfig", "PATH", "reach the API server by this (default: the pod's service account)")
+    add(owner, "--kube-context", "NAME", "of the kubeconfig (default: its current one)")
 
 
 def _add_report(node: argparse.ArgumentParser) -> None:
@@ -127,9 +181,14 @@ def _add_delivery(node: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     settings = node_settings(vars(options))
-    from sensor.node import main as node  # noqa: PLC0415
     from sensor.telemetry import crashes, logs  # noqa: PLC0415
 
     logs.set_up(settings.log_level, settings.log_format)
     crashes.set_up(os.environ.get("SENTRY_DSN"), __version__)
+    if settings.workload_type == "deployment":
+        from sensor.node.deployment import main as deployment  # noqa: PLC0415
+
+        return deployment.run(settings)
+    from sensor.node import main as node  # noqa: PLC0415
+
     return node.run(settings)

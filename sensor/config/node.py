@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sensor.config import texts
+from sensor.config.filters import EVERYTHING, Filters, filters
+from sensor.config.kube import KubeSettings, kube_settings
 from sensor.config.texts import Address, SettingsError
 from sensor.config.upstream import UpstreamSettings, upstream_settings
 
 OUTPUTS = ("table", "jsonl", "none")
+WORKLOAD_TYPES = ("daemonset", "deployment")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 _MIB = 1 << 20
@@ -22,6 +25,8 @@ _MIB = 1 << 20
 class NodeSettings:
     """What ``runtime-sensor node`` was asked for. Times are seconds."""
 
+    workload_type: str = "daemonset"
+    """``deployment`` watches the pods of a whole cluster through its API server, without capture."""
     output: str = "table"
     duration: float | None = None
     """After which it ends; ``None`` is when it is told to."""
@@ -32,6 +37,11 @@ class NodeSettings:
     host_root: str = "/"
     """Where the root of the node's file system is seen: its /proc, /sys, /run and /etc are below."""
     ring_bytes: int = 4 * _MIB
+    cri_socket: str | None = None
+    """Of the container runtime; ``None`` looks in the usual places below ``host_root``, ``off`` asks none."""
+    kube: KubeSettings | None = None
+    """``None`` asks no API server."""
+    filters: Filters = EVERYTHING
     state_dir: Path | None = None
     """Where the outbox is kept; ``None`` is in memory."""
     state_bytes: int = 64 * _MIB
@@ -58,15 +68,31 @@ def node_settings(
     upstream = upstream_settings(options, environment)
     output = texts.choice("--output", text("output", "none" if upstream else "table"), OUTPUTS)
     duration, address, state_dir = text("duration", ""), text("metrics_address", ""), text("state_dir", "")
+    kube = kube_settings(options, environment)
+    workload_type = texts.choice("--workload-type", text("workload_type", "daemonset"), WORKLOAD_TYPES)
+    if workload_type == "deployment" and kube is None:
+        raise SettingsError(
+            "--workload-type deployment: found no API server, expected to run in a cluster or --kubeconfig"
+        )
+    node = text("node_name", environment.get("NODE_NAME", ""))
+    if workload_type == "daemonset" and kube is not None and kube.kubeconfig is None and not node:
+        raise SettingsError(
+            "--node-name: found none, expected the name of this node in the cluster: set NODE_NAME from the "
+            "pod's spec.nodeName, or --kubernetes off"
+        )
     return NodeSettings(
+        workload_type=workload_type,
         output=output,
         duration=texts.seconds("--duration", duration, least=0.1, most=366 * texts.DAY) if duration else None,
         debounce=texts.seconds("--debounce", text("debounce", _debounce(output)), least=0, most=3600),
         include_host=options.get("include_host") is True,
         cluster=text("cluster_name", environment.get("CLUSTER_NAME", "")) or None,
-        node=text("node_name", environment.get("NODE_NAME", "")) or socket.gethostname() or None,
+        node=node or socket.gethostname() or None,
         host_root=texts.directory("--host-root", text("host_root", "/")),
         ring_bytes=_ring_bytes(text("ring_size", "4")),
+        cri_socket=text("cri_socket", "") or None,
+        kube=kube,
+        filters=filters(options, environment),
         state_dir=Path(state_dir) if state_dir else None,
         state_bytes=texts.number("--state-limit", text("state_limit", "64"), least=8, most=65_536) * _MIB,
         upstream=upstream,

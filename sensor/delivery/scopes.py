@@ -28,7 +28,7 @@ class Router:
     def __init__(self, scopes: Sequence[Scope], group_id: str = "") -> None:
         self.default = group_id or DEFAULT
         self._scopes = tuple(
-            (re.compile("|".join(_pattern(one) for one in scope.namespaces), re.ASCII), scope.group_id)
+            (re.compile("|".join(pattern(one) for one in scope.namespaces), re.ASCII), scope.group_id)
             for scope in scopes
         )
 
@@ -67,7 +67,8 @@ def destinations(scopes: Sequence[Scope], group_id: str = "") -> Mapping[str, st
     return tokens
 
 
-def _pattern(text: str) -> str:
+def pattern(text: str) -> str:
+    """Return the regular expression of a pattern in which ``*`` and ``?`` are wild; it takes linear time."""
     first, *rest = ("".join(map(_one, part)) for part in re.split(r"\*+", text))
     if not rest:
         return first

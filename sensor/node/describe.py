@@ -6,14 +6,14 @@ import logging
 import queue
 import threading
 import time
-from collections import deque
 
+from sensor.config.filters import EVERYTHING, Filters
 from sensor.model.container import HOST_CONTAINER_ID, ContainerIdentity
+from sensor.node.filter import Verdict, verdict
 from sensor.node.identify.metadata import RuntimeMetadata
 from sensor.node.inventory import Inventory
 
-FORGET_WITHIN = 10.0
-"""Seconds for which what is known of an ended container is kept."""
+MOST_PAUSE = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -23,14 +23,28 @@ WAITING = 2048
 
 class Describer(threading.Thread):
     """Looks a new container up at once, since a short one takes its files along when it goes, and
-    again when the runtime had no answer yet."""
+    again when the runtime had no answer yet. What is found decides whether the container is reported.
 
-    def __init__(self, inventory: Inventory, metadata: RuntimeMetadata) -> None:
+    ``keep_ended`` is for how many seconds after a container's end it is still asked for: an API server
+    that was away may know it when it comes back.
+    """
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        metadata: RuntimeMetadata,
+        filters: Filters = EVERYTHING,
+        *,
+        keep_ended: float = 0.0,
+    ) -> None:
         super().__init__(name="describe", daemon=True)
         self._inventory = inventory
         self._metadata = metadata
-        self._new: queue.Queue[ContainerIdentity | None] = queue.Queue(WAITING)
-        self._ended: deque[ContainerIdentity] = deque(maxlen=WAITING)
+        self._filters = filters
+        self._keep_ended = keep_ended
+        self._new: queue.Queue[tuple[ContainerIdentity, bool] | None] = queue.Queue(WAITING)
+        self._ended: dict[ContainerIdentity, float] = {}
+        """When each is forgotten, the first first."""
         self._later: dict[ContainerIdentity, float] = {}
         self.dropped = 0
         self.failures = 0
@@ -38,26 +52,40 @@ class Describer(threading.Thread):
     def add(self, container: ContainerIdentity) -> None:
         """A container that needs a name. Never waits."""
         if container.id == HOST_CONTAINER_ID:
+            self._inventory.admit(container)
             return
+        self._put(container, anew=self._ended.pop(container, None) is not None)
+
+    def refresh(self, container: ContainerIdentity) -> None:
+        """Something new is known of a container: look it up anew. Never waits."""
+        self._put(container, anew=True)
+
+    def _put(self, container: ContainerIdentity, *, anew: bool) -> None:
         try:
-            self._new.put_nowait(container)
+            self._new.put_nowait((container, anew))
         except queue.Full:
             self.dropped += 1
 
     def forget(self, container: ContainerIdentity) -> None:
-        """It has ended: ask no more. Never waits, not even while a runtime is slow to answer."""
-        self._ended.append(container)
+        """It has ended: soon ask no more. Never waits, not even while a runtime is slow to answer."""
+        if len(self._ended) < WAITING:
+            self._ended[container] = time.monotonic() + self._keep_ended
+        else:
+            self.dropped += 1
 
     def run(self) -> None:
         while True:
             try:
-                container = self._new.get(timeout=self._pause())
+                work = self._new.get(timeout=self._pause())
             except queue.Empty:
                 self._look_up_due()
                 continue
-            if container is None:
+            if work is None:
                 return
             self._forget_ended()
+            container, anew = work
+            if anew:
+                self._metadata.refresh(container)
             self._look_up(container)
             self._look_up_due()  # many new ones must not keep the others waiting
 
@@ -71,7 +99,7 @@ class Describer(threading.Thread):
 
     def _pause(self) -> float:
         due = min(self._later.values(), default=None)
-        return FORGET_WITHIN if due is None else min(FORGET_WITHIN, max(0.05, due - time.monotonic()))
+        return MOST_PAUSE if due is None else min(MOST_PAUSE, max(0.05, due - time.monotonic()))
 
     def _look_up_due(self) -> None:
         self._forget_ended()
@@ -81,15 +109,17 @@ class Describer(threading.Thread):
             self._look_up(container)
 
     def _forget_ended(self) -> None:
-        while self._ended:
-            container = self._ended.popleft()
+        now = time.monotonic()
+        for container, due in tuple(self._ended.items()):
+            if due > now:
+                return
+            self._ended.pop(container, None)
             self._later.pop(container, None)
             self._metadata.forget(container)
 
     def _look_up(self, container: ContainerIdentity) -> None:
         try:
-            self._inventory.describe(container, self._metadata.lookup(container))
-            again = self._metadata.next_retry(container)
+            again = None if self._decide(container) is Verdict.OUT else self._metadata.next_retry(container)
         except Exception:  # the edge of the loop: one container's name must not cost the others theirs
             self.failures += 1
             log.exception("cannot look up container %s", container.id)
@@ -100,3 +130,17 @@ class Describer(threading.Thread):
             self._later[container] = again
         else:
             self.dropped += 1
+
+    def _decide(self, container: ContainerIdentity) -> Verdict:
+        metadata = self._metadata.lookup(container)
+        # Of a pod more may be learnt at any time: it is not excluded for what is not known of it.
+        settled = metadata.pod_uid is None and self._metadata.is_settled(container)
+        found = verdict(self._filters, metadata, settled)
+        if found is Verdict.OUT:
+            self._inventory.exclude(container)
+            return found
+        self._inventory.describe(container, metadata)
+        # The first report of a pod's container has all names, if they come soon enough.
+        if found is Verdict.IN and (metadata.pod_uid is None or self._metadata.is_enough(container)):
+            self._inventory.admit(container)
+        return found

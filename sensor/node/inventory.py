@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from sensor.model.container import ContainerIdentity, ContainerMetadata
 from sensor.model.package import PackageUse, SnykIdentity
 from sensor.model.report import ContainerReport, Coverage, LoadedPackage
+from sensor.node.admission import Admission
+from sensor.node.shared_uses import SharedUses
 
 GRACE = 60.0
 """Seconds for which an ended container is kept for facts that come late."""
@@ -35,12 +37,6 @@ class _Loaded:
 
 
 @dataclass(slots=True)
-class _Shared:
-    use: PackageUse
-    holders: int = 0
-
-
-@dataclass(slots=True)
 class _Container:
     identity: ContainerIdentity
     first_seen: float
@@ -48,16 +44,20 @@ class _Container:
     packages: dict[_Key, _Loaded] = field(default_factory=dict)
     reasons: set[str] = field(default_factory=set)
     ended_at: float | None = None
+    is_reported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class InventoryCounts:
-    """What is held now, and what was dropped for want of room since the start."""
+    """What is held now; and since the start: what was dropped for want of room, what was excluded, and what
+    ended before it was known whether it is to be reported."""
 
     containers: int
     packages: int
     dropped_containers: int
     dropped_packages: int
+    excluded_containers: int
+    unanswered_containers: int
 
 
 class Inventory:
@@ -67,15 +67,17 @@ class Inventory:
     reports are the callers'. At ``max_containers`` a new container takes the place of an ended one
     that was reported and did not come back undelivered, or is dropped and counted; at ``max_packages``
     of one container a further package is dropped, counted, and turns the container's coverage partial.
+    ``hold`` is how long a new container waits for :meth:`admit`, see :class:`Admission`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - bounds, by name only
         self,
         cluster: str | None = None,
         node: str | None = None,
         *,
         max_containers: int = 2048,
         max_packages: int = 20_000,
+        hold: float = 0.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._cluster = cluster
@@ -83,13 +85,13 @@ class Inventory:
         self._max_containers = max_containers
         self._max_packages = max_packages
         self._clock = clock
+        self._admission = Admission(hold)
         self._lock = threading.Lock()
         self._containers: dict[str, _Container] = {}
         self._pending: dict[str, float] = {}  # id -> when its first unreported change came
         self._leaving: dict[str, None] = {}  # ended and reported, in the order of their reports
         self._reporting: frozenset[str] = frozenset()  # given out last: may come back undelivered
-        self._shared: dict[PackageUse, _Shared] = {}
-        self._shared_peak = 0
+        self._uses = SharedUses()
         self._package_count = 0
         self._dropped_containers = 0
         self._dropped_packages = 0
@@ -100,6 +102,8 @@ class Inventory:
         Returns whether the inventory did not hold it.
         """
         with self._lock:
+            if self._admission.is_excluded(identity.id):
+                return False
             container = self._containers.get(identity.id)
             at = self._clock() if at is None else at
             if container is not None and container.ended_at is not None and at > container.ended_at:
@@ -115,6 +119,8 @@ class Inventory:
             container = self._create(report.container)
             if container is None:
                 return
+            self._admission.admit(report.container.id)  # it was reported; what excludes it now ends it
+            container.is_reported = True
             container.first_seen, container.metadata = report.first_seen, report.metadata
             container.reasons.update(report.coverage_reasons[:_REASONS])
             for loaded in report.packages:
@@ -135,8 +141,8 @@ class Inventory:
             known.first_seen = min(known.first_seen, at)
             known.last_seen = max(known.last_seen, at)
             if use.evidence.strength > known.use.evidence.strength:
-                self._release(known.use)
-                known.use = self._share(use)
+                self._uses.release(known.use)
+                known.use = self._uses.share(use)
                 self._touch(identity.id)
 
     def describe(self, identity: ContainerIdentity, metadata: ContainerMetadata) -> None:
@@ -151,6 +157,43 @@ class Inventory:
             if container.metadata != metadata:
                 container.metadata = metadata
                 self._touch(identity.id)
+
+    def admit(self, identity: ContainerIdentity) -> None:
+        """The container is to be reported: it waits no longer."""
+        with self._lock:
+            self._admission.admit(identity.id)
+
+    def exclude(self, identity: ContainerIdentity) -> None:
+        """The container is not to be reported, now and later. If it was, its end is reported."""
+        with self._lock:
+            self._admission.exclude(identity.id)
+            container = self._containers.get(identity.id)
+            if container is None:
+                return
+            if not container.is_reported:
+                self._forget(identity.id)
+            elif container.ended_at is None:
+                container.ended_at = self._clock()
+                self._touch(identity.id)
+
+    def is_excluded(self, container_id: str) -> bool:
+        """Takes no lock: it is asked for every event."""
+        return self._admission.is_excluded(container_id)
+
+    def identity(self, container_id: str) -> ContainerIdentity | None:
+        """Return the container of an id, if it is held."""
+        with self._lock:
+            container = self._containers.get(container_id)
+            return None if container is None else container.identity
+
+    def containers_of(self, pod_uid: str) -> tuple[ContainerIdentity, ...]:
+        """Return the containers that are held of a pod."""
+        with self._lock:
+            return tuple(
+                container.identity
+                for container in self._containers.values()
+                if pod_uid in (container.identity.pod_uid, container.metadata.pod_uid)
+            )
 
     def partial(self, identity: ContainerIdentity, reason: str) -> None:
         """Packages of the container may be missing, because of ``reason``, until :meth:`covered`."""
@@ -184,6 +227,7 @@ class Inventory:
             self._reporting = frozenset(due)
             for name in due:
                 del self._pending[name]
+                self._containers[name].is_reported = True
                 if self._containers[name].ended_at is not None:
                     self._leaving[name] = None
             return self._reports(due, now)
@@ -203,12 +247,19 @@ class Inventory:
     def counts(self) -> InventoryCounts:
         with self._lock:
             return InventoryCounts(
-                len(self._containers), self._package_count, self._dropped_containers, self._dropped_packages
+                len(self._containers),
+                self._package_count,
+                self._dropped_containers,
+                self._dropped_packages,
+                self._admission.exclusions,
+                self._admission.unanswered,
             )
 
     # All below: the lock is held.
 
     def _create(self, identity: ContainerIdentity) -> _Container | None:
+        if self._admission.is_excluded(identity.id):
+            return None
         if len(self._containers) >= self._max_containers:
             oldest = next((name for name in self._leaving if name not in self._reporting), None)
             if oldest is None:
@@ -216,6 +267,7 @@ class Inventory:
                 return None
             self._forget(oldest)
         container = self._containers[identity.id] = _Container(identity, self._clock())
+        self._admission.arrived(identity.id, self._clock())
         self._touch(identity.id)
         return container
 
@@ -224,7 +276,7 @@ class Inventory:
             self._dropped_packages += 1
             self._add_reason(container, TOO_MANY_PACKAGES)
             return
-        container.packages[key] = _Loaded(self._share(use), first, last)
+        container.packages[key] = _Loaded(self._uses.share(use), first, last)
         self._package_count += 1
         self._touch(container.identity.id)
 
@@ -238,41 +290,28 @@ class Inventory:
         self._leaving.pop(name, None)
 
     def _due(self, name: str, since: float, now: float, debounce: float) -> bool:
+        if not self._admission.may_report(name, now):
+            return False
         # A wall clock set back must not silence a container: a change from the future is due.
         return self._containers[name].ended_at is not None or not 0 <= now - since < debounce
 
     def _forget_left(self, now: float) -> None:
-        for name in list(self._leaving):
-            ended_at = self._containers[name].ended_at
-            if ended_at is None or not 0 <= now - ended_at < GRACE:
+        for name in (*self._leaving, *self._admission.held()):
+            if self._is_over(self._containers[name], now):
                 self._forget(name)
+
+    def _is_over(self, container: _Container, now: float) -> bool:
+        ended_at = container.ended_at
+        return ended_at is not None and not 0 <= now - ended_at < GRACE
 
     def _forget(self, name: str) -> None:
         container = self._containers.pop(name)
+        self._admission.forget(name)
         self._pending.pop(name, None)
         self._leaving.pop(name, None)
         self._package_count -= len(container.packages)
         for loaded in container.packages.values():
-            self._release(loaded.use)
-
-    def _share(self, use: PackageUse) -> PackageUse:
-        """One object for equal uses of all containers: most run the same few images."""
-        shared = self._shared.get(use)
-        if shared is None:
-            shared = self._shared[use] = _Shared(use)
-            self._shared_peak = max(self._shared_peak, len(self._shared))
-        shared.holders += 1
-        return shared.use
-
-    def _release(self, use: PackageUse) -> None:
-        shared = self._shared[use]
-        shared.holders -= 1
-        if not shared.holders:
-            del self._shared[use]
-            # A dict never gives its table back; after a burst of containers it would stay for good.
-            if 4 * len(self._shared) < self._shared_peak:
-                self._shared = dict(self._shared)
-                self._shared_peak = len(self._shared)
+            self._uses.release(loaded.use)
 
     def _reports(self, names: Iterable[str], now: float) -> tuple[ContainerReport, ...]:
         return tuple(self._report(self._containers[name], now) for name in names)

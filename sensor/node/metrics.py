@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sensor.model.package import Ecosystem, SkipReason
-from sensor.node import delivery_metrics
+from sensor.node import cri_metrics, delivery_metrics, kube_metrics
 from sensor.node.deliver import Delivery
 from sensor.node.introspect.introspector import OUTCOMES
 from sensor.node.reporter import Reporter
@@ -25,6 +25,7 @@ def register(
     _register_pipeline(telemetry, rooms)
     _register_introspection(telemetry, rooms)
     _register_containers(telemetry, rooms)
+    _register_sources(telemetry, rooms)
     delivery_metrics.register(telemetry, delivery)
 
 
@@ -58,6 +59,7 @@ def _register_pipeline(telemetry: Telemetry, rooms: Rooms) -> None:
         lambda: {
             "received": pipeline.counters.received,
             "no_container": pipeline.counters.no_container,
+            "excluded": pipeline.counters.excluded,
             "no_root": pipeline.counters.no_root,
             "failed": pipeline.counters.failed,
         },
@@ -135,6 +137,16 @@ def _register_containers(telemetry: Telemetry, rooms: Rooms) -> None:
         labels=("outcome",),
     )
     telemetry.register(
+        "unreported_containers",
+        "Containers that were not reported: the filters exclude them or they are pods' sandboxes; or they "
+        "ended before it was known whether the filters do.",
+        lambda: {
+            "excluded": inventory.counts().excluded_containers,
+            "unanswered": inventory.counts().unanswered_containers,
+        },
+        labels=("reason",),
+    )
+    telemetry.register(
         "unnamed_containers",
         "Look-ups of containers' names that were given up.",
         lambda: {"dropped": describer.dropped, "failed": describer.failures},
@@ -159,6 +171,19 @@ def _register_containers(telemetry: Telemetry, rooms: Rooms) -> None:
         },
         labels=("what",),
     )
+
+
+def _register_sources(telemetry: Telemetry, rooms: Rooms) -> None:
+    telemetry.register(
+        "unseen_containers",
+        "Containers that run, by what others say, of which no process was seen.",
+        lambda: rooms.deployed.unseen,
+        kind=Kind.GAUGE,
+    )
+    if rooms.sources.cri is not None:
+        cri_metrics.register(telemetry, rooms.sources.cri)
+    if (pods := rooms.sources.pods) is not None:
+        kube_metrics.register(telemetry, pods.counters, pods.store, pods.owners)
 
 
 def _resolved(dispatchers: list[Dispatcher]) -> Mapping[str, float]:

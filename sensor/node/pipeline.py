@@ -58,6 +58,7 @@ class PipelineCounters:
 
     received: int = 0
     no_container: int = 0
+    excluded: int = 0
     no_root: int = 0
     failed: int = 0
     abandoned_workers: int = 0
@@ -86,6 +87,8 @@ class Pipeline:
         self.counters = PipelineCounters()
         self.on_stranger: Callable[[KernelEvent], object] = _nobody
         """Called with an event whose mount namespace was newly found to be no container's."""
+        self.on_excluded: Callable[[KernelEvent], object] = _nobody
+        """Called with an event of a container that is not to be reported."""
         self.on_container: Callable[[ContainerIdentity], object] = _nobody
         """Called with a container that was not known before."""
         self.on_passing_failure: Callable[[KernelEvent], object] = _nobody
@@ -151,10 +154,14 @@ class Pipeline:
             self.put(ContainerEvent(event, container))
 
     def admit(self, event: KernelEvent) -> ContainerIdentity | None:
-        """Return whose event it is, ``None`` when it is no container's."""
+        """Return whose event it is, ``None`` when it is no container's, or of one that is not reported."""
         container = self._registry.admit(event)
         if not isinstance(container, NotAContainer):
-            return container
+            if not self._inventory.is_excluded(container.id):
+                return container
+            self.counters.excluded += 1
+            self.on_excluded(event)
+            return None
         self.counters.no_container += 1
         if container.newly_found:
             self.on_stranger(event)

@@ -17,6 +17,7 @@ from sensor.node.backfill.processes import Process, ProcessTable
 from sensor.node.capture.capture import Capture
 from sensor.node.capture.layout import Counter
 from sensor.node.coverage import EVENTS_LOST, STARTED_BEFORE_SENSOR, Coverage
+from sensor.node.deployed import Deployed
 from sensor.node.describe import Describer
 from sensor.node.identify.containers import ContainerRegistry
 from sensor.node.introspect.introspector import Introspector
@@ -24,6 +25,7 @@ from sensor.node.inventory import Inventory
 from sensor.node.natives import Natives
 from sensor.node.pipeline import STUCK_AFTER, Pipeline
 from sensor.node.scan import ProcessScan
+from sensor.node.sources import Sources
 from sensor.telemetry.health import Health
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,8 @@ class Rooms:
     natives: Natives
     introspector: Introspector
     describer: Describer
+    sources: Sources
+    deployed: Deployed
     health: Health
 
 
@@ -93,6 +97,7 @@ class Upkeep(threading.Thread):
         self._guarded(self._heartbeat)
         self._guarded(self._heal_losses)
         self._guarded(self._end_containers)
+        self._guarded(self._rooms.deployed.round)
         self._guarded(self._heed_expired)
         self._guarded(self._settle_natives)
         self._guarded(self._rooms.pipeline.replace_stuck_worker)
@@ -145,7 +150,7 @@ class Upkeep(threading.Thread):
     def _admit(self, process: Process) -> ContainerIdentity | None:
         """Return the container of a process that lives; the inventory holds it from now on."""
         container = self._rooms.registry.admit_process(process.pid)
-        if not isinstance(container, ContainerIdentity):
+        if not isinstance(container, ContainerIdentity) or self._rooms.inventory.is_excluded(container.id):
             return None
         if self._rooms.inventory.seen(container):
             self._rooms.describer.add(container)
@@ -205,4 +210,5 @@ class Upkeep(threading.Thread):
             rooms.coverage.ended(container)
             rooms.introspector.forget(container)
             rooms.describer.forget(container)
-        rooms.registry.release(now)
+        for namespace in rooms.registry.release(now):
+            rooms.capture.heed(namespace)  # the kernel's list is for those that are still there

@@ -207,11 +207,18 @@ def _loaded(state: State) -> Loaded:
     return loaded_packages(state.loaded) if isinstance(state.loaded, bytes) else state.loaded
 
 
+_NOT_WATCHED = " AND ?3 = '' AND instr(' ' || coverage_reasons || ' ', ' packages_not_watched ')"
+
+
 def _end_absent(transaction: Transaction, report: Report, snapshot: Snapshot) -> None:
-    """What runs there and is not in the snapshot has ended, unless it was reported as of after it."""
+    """What runs there and is not in the snapshot has ended, unless it was reported as of after it.
+
+    A snapshot of a whole cluster (no node) tells of what its sender watches: Deployed alone. What nodes'
+    sensors report beside it is theirs to end.
+    """
     connection, _, received_at = transaction
     here = observed_here(snapshot.observed_at, report, transaction)
-    node = " AND node = ?3" if snapshot.node else " AND ?3 = ''"
+    node = " AND node = ?3" if snapshot.node else _NOT_WATCHED
     rows = connection.execute(
         "SELECT id, key FROM container WHERE group_id = ?1 AND cluster = ?2 AND ended_at IS NULL"
         f" AND source = 'grpc'{node}"

@@ -21,7 +21,7 @@ from sensor.snyk.deadline import within
 from sensor.snyk.diagnosis import PROBE_SECONDS
 from sensor.snyk.foreign_text import quotable
 from sensor.snyk.https_exchange import Exchange
-from sensor.snyk.https_form import runtime_results, workloads
+from sensor.snyk.https_form import has_results, runtime_results, workloads
 from sensor.snyk.token import Token
 from sensor.snyk.upstream import Upstream
 
@@ -92,7 +92,7 @@ class HttpsDestination:
     def _requests(self, batch: Batch) -> Iterator[_Request]:
         """Loaded packages once for each batch, a workload once in a while; nothing for a mere list of what
         runs, of which this form has none."""
-        if batch.states:
+        if has_results(batch):
             document = runtime_results(batch, batch.sender_id, self._user_locator)
             yield _request(RUNTIME_RESULTS, document, batch.id)
         for document in workloads(batch, batch.sender_id, self._user_locator):

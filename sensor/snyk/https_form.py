@@ -11,6 +11,9 @@ only "loaded": what is merely ``bundled`` has no sign of use and stays out.
 A node never takes anything back. Replicas may run on other nodes, so that a container's end is no end of
 its workload, and ``DELETE /workload`` is not ours to send. What is not reported any more is dropped by
 the other side, 48 hours after the last report.
+
+Of a container whose packages nobody watches (``--workload-type deployment``) it is told that its workload
+runs, and no result: an empty one would say that nothing is loaded.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ IDENTITY = {"type": "sysdig", "sysdigVersion": 2}
 """Which form the facts have: the only one that is public was made for Sysdig's. Who sends is said by the
 header User-Agent."""
 
+_NOT_WATCHED = "packages_not_watched"
 # The upstream's own, by lower case: workloadKindMap in src/transmitter/payload.ts.
 _KINDS = {
     kind.lower(): kind
@@ -46,6 +50,11 @@ _KINDS = {
 }
 
 
+def has_results(batch: Batch) -> bool:
+    """Whether there is anything for :func:`runtime_results` to tell."""
+    return any(_is_watched(state.report) for state in batch.states)
+
+
 def runtime_results(batch: Batch, agent_id: str, user_locator: str) -> dict[str, Any]:
     """Return the body of ``POST …/runtime-results``: what every container of ``batch`` has loaded, those
     that have ended included, for what ended within a second was loaded as well.
@@ -55,6 +64,8 @@ def runtime_results(batch: Batch, agent_id: str, user_locator: str) -> dict[str,
     """
     images: dict[tuple[str, ...], dict[tuple[str, ...], dict[str, Any]]] = {}
     for state in batch.states:
+        if not _is_watched(state.report):
+            continue
         packages = images.setdefault(_image_key(state.report), {})
         for package in _loaded(state.report):
             packages.setdefault(tuple(package.values()), package | {"installedViaPackageManager": True})
@@ -140,6 +151,10 @@ def repository(reference: str) -> str:
     bare = reference.partition("@")[0]
     head, slash, last = bare.rpartition("/")
     return head + slash + last.partition(":")[0]
+
+
+def _is_watched(report: ContainerReport) -> bool:
+    return _NOT_WATCHED not in report.coverage_reasons
 
 
 def _image_key(report: ContainerReport) -> tuple[str, str, str, str, str]:

@@ -130,6 +130,19 @@ BATCHES = {
         node=None,
     ),
     "snapshot": batch(container("web", PACKAGES[0]), running=("77" * 32, "88" * 32)),
+    "cluster": batch(
+        *(
+            container(
+                name,
+                node=node,
+                coverage=Coverage.PARTIAL,
+                coverage_reasons=("packages_not_watched",),
+            )
+            for name, node in (("web", "node-1"), ("worker", "node-2"))
+        ),
+        node=None,
+        running=(container("web").container.id, container("worker").container.id),
+    ),
     "not_utf8": batch(
         container("web", use("caf\ud800", path=b"/app/caf\xe9.py".decode("utf-8", "surrogateescape")))
     ),

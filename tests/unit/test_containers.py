@@ -189,6 +189,22 @@ class TestEnd:
         end(child)
         assert registry.poll_ended(0.0) == ()
 
+    def test_has_ended_when_another_container_has_its_namespaces_number(self, tmp_path: Path) -> None:
+        """The kernel gives a number away again at once, to the next container of the pod as a rule."""
+        process = tmp_path / "proc" / "4711"
+        (process / "ns").mkdir(parents=True)
+        (process / "ns" / "mnt").symlink_to("mnt:[99]")
+        (process / "stat").write_text(f"4711 (app) S {'0 ' * 18}500 0")
+        registry = ContainerRegistry(
+            host_mount_namespace=ELSEWHERE, cgroups=CgroupTree(str(tmp_path)), proc=str(tmp_path / "proc")
+        )
+        registry.admit(event(2**22, f"/docker/{A}", namespace=99, start=1))
+        (process / "cgroup").write_text("0::/user.slice/entered.scope\n")
+        assert registry.poll_ended(10.0) == ()
+        (process / "cgroup").write_text(f"0::/docker/{B}\n")
+        assert registry.poll_ended(11.0) == (CONTAINER_A,)
+        registry.close()
+
     def test_a_restart_is_another_life(
         self, registry: ContainerRegistry, child: subprocess.Popen[bytes]
     ) -> None:

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from sensor.config.kube import KubeSettings
 from sensor.config.node import NodeSettings
 from sensor.config.texts import Address
 from sensor.config.upstream import UpstreamSettings
@@ -21,6 +22,7 @@ from sensor.node.capture.capture import Capture
 from sensor.node.capture.layout import Counter
 from sensor.node.coverage import Coverage
 from sensor.node.deliver import Delivery
+from sensor.node.deployed import Deployed
 from sensor.node.describe import Describer
 from sensor.node.identify.cgroup_tree import CgroupTree
 from sensor.node.identify.containers import ContainerRegistry
@@ -31,12 +33,21 @@ from sensor.node.natives import Natives
 from sensor.node.pipeline import Pipeline
 from sensor.node.reporter import Reporter
 from sensor.node.resolve.dispatch import Dispatcher
+from sensor.node.sources import Sources
 from sensor.node.upkeep import STAGES, Rooms, Upkeep
 from sensor.telemetry.health import Health
 from sensor.telemetry.metrics import Kind, Telemetry
 from tests.unit.events import DOCKER, Hosting, Scripted, event
 from tests.unit.reports import report, use
 
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: u, user: {token: t}}]
+contexts: [{name: x, context: {cluster: c, user: u}}]
+current-context: x
+"""
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
@@ -65,6 +76,9 @@ class Node:
         self.pipeline = Pipeline(self.registry, self.inventory, self.dispatcher, self.coverage, self.natives)
         self.introspector = Introspector((), self.inventory, lambda _number, _id: None, self.coverage.scanned)
         self.describer = Describer(self.inventory, RuntimeMetadata([]))
+        kubeconfig = folder / "kubeconfig"
+        kubeconfig.write_text(KUBECONFIG)
+        sources = Sources(NodeSettings(node="node-1", kube=KubeSettings(kubeconfig)))
         rooms = Rooms(
             cast("Capture", Kernel()),
             self.registry,
@@ -74,6 +88,8 @@ class Node:
             self.natives,
             self.introspector,
             self.describer,
+            sources,
+            Deployed(self.inventory, self.registry, self.describer, ()),
             Health(*STAGES),
         )
         self.upkeep = Upkeep(rooms, include_host=False)

@@ -150,6 +150,21 @@ def test_strangers_are_counted_and_told_of_once(line: Line) -> None:
     assert line.inventory.counts().containers == 0
 
 
+def test_events_of_an_excluded_container_go_nowhere_and_are_told_of(line: Line) -> None:
+    told: list[KernelEvent] = []
+    line.pipeline.on_excluded = told.append
+    line.pipeline.receive(event("/a.py"))
+    assert line.pipeline.drain(SOON)
+    line.inventory.exclude(DOCKER)
+    later = event("/b.py")
+    line.pipeline.receive(later)
+    assert line.pipeline.drain(SOON)
+    assert told == [later]
+    assert line.pipeline.counters.excluded == 1
+    assert line.resolvers[0].asked == ["/a.py"]
+    assert line.inventory.counts().containers == 0
+
+
 def test_a_new_container_is_told_of_once(line: Line) -> None:
     told: list[ContainerIdentity] = []
     line.pipeline.on_container = told.append

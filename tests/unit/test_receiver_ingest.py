@@ -215,9 +215,12 @@ def test_what_a_snapshot_does_not_list_has_ended(database: Database) -> None:
 
 
 def test_a_snapshot_of_the_cluster_ends_on_all_nodes(database: Database) -> None:
-    database.report(request(container("c1", node="a"), container("c2", node="b")))
+    watched: dict[str, Any] = {"coverage": pb.COVERAGE_PARTIAL, "coverage_reasons": ["packages_not_watched"]}
+    database.report(request(container("c1", node="a", **watched), container("c2", node="b", **watched)))
+    database.report(request(container("c3", node="a")))  # by the sensor of that node, which ends it itself
     database.report(request(snapshot=snapshot("c2", node="", at_ms=now_ms() + 1)))
-    assert database.one("ended_at") is not None and database.one("ended_at", "c2") is None
+    assert database.one("ended_at") is not None
+    assert database.one("ended_at", "c2") is None and database.one("ended_at", "c3") is None
 
 
 def test_a_snapshot_knows_the_node_itself_as_host(database: Database) -> None:

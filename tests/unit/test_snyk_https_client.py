@@ -31,6 +31,7 @@ from sensor.snyk.connect import connect
 from sensor.snyk.https_client import _json
 from sensor.snyk.https_form import runtime_results, workloads
 from sensor.snyk.token import Token
+from tests.unit.batches import BATCHES
 from tests.unit.reports import METADATA, report
 from tests.unit.snyk_servers import (
     HOST,
@@ -147,6 +148,13 @@ def test_a_list_of_what_runs_alone_is_nothing_to_send() -> None:
     with connected() as (server, destination):
         receipt = destination.send(batch(states=0, running=("a",)), 5)
     assert server.calls == [] and receipt.sent_bytes == 0
+
+
+def test_of_packages_that_nobody_watches_no_result_is_sent() -> None:
+    """An empty one would say that none is loaded; that the workload runs is said all the same."""
+    with connected() as (server, destination):
+        destination.send(BATCHES["cluster"], 5)
+    assert [call.path for call in server.calls] == [WORKLOAD, WORKLOAD]
 
 
 @pytest.mark.parametrize(

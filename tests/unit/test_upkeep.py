@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from sensor.config.node import NodeSettings
 from sensor.model.container import ContainerIdentity
 from sensor.model.package import Evidence
 from sensor.model.report import ContainerReport
@@ -19,6 +20,7 @@ from sensor.node.backfill.processes import Process, ProcessTable
 from sensor.node.capture.capture import Capture
 from sensor.node.capture.layout import Counter
 from sensor.node.coverage import EVENTS_LOST, STARTED_BEFORE_SENSOR, Coverage
+from sensor.node.deployed import Deployed
 from sensor.node.describe import Describer
 from sensor.node.identify.containers import ContainerRegistry, NotAContainer
 from sensor.node.identify.metadata import RuntimeMetadata
@@ -27,6 +29,7 @@ from sensor.node.inventory import Inventory
 from sensor.node.natives import Natives
 from sensor.node.pipeline import STUCK_AFTER, Pipeline
 from sensor.node.scan import ProcessScan
+from sensor.node.sources import Sources
 from sensor.node.upkeep import ECHO_WITHIN, STAGES, Rooms, Upkeep
 from sensor.telemetry.health import Health
 from tests.unit.events import OWN_NAMESPACE, event
@@ -75,6 +78,7 @@ class Registry:
         self.ended: tuple[ContainerIdentity, ...] = ()
         self.expired: tuple[int, ...] = ()
         self.released = 0
+        self.left: tuple[int, ...] = ()
 
     def identity(self, namespace: int) -> ContainerIdentity | None:
         return self.known.get(namespace)
@@ -88,8 +92,10 @@ class Registry:
         ended, self.ended = self.ended, ()
         return ended
 
-    def release(self, _now: float) -> None:
+    def release(self, _now: float) -> tuple[int, ...]:
         self.released += 1
+        left, self.left = self.left, ()
+        return left
 
     def expired_ignored(self, _now: float) -> tuple[int, ...]:
         expired, self.expired = self.expired, ()
@@ -131,6 +137,8 @@ class Node:
             self.natives,
             self.introspector,
             self.describer,
+            Sources(NodeSettings(cri_socket="off")),
+            Deployed(self.inventory, cast("ContainerRegistry", self.registry), self.describer, ()),
             self.health,
         )
         self.upkeep = Upkeep(rooms, include_host=False)
@@ -168,7 +176,7 @@ def test_what_ran_before_the_sensor_is_scanned_and_partial_until_then(node: Node
     scans = node.line.work
     assert [(scan.process.pid, scan.container) for scan in scans] == [(os.getpid(), WEB)]
     assert node.report().coverage_reasons == (STARTED_BEFORE_SENSOR,)
-    assert node.describer._new.get_nowait() == WEB
+    assert node.describer._new.get_nowait() == (WEB, False)
     assert (node.lacks("identify"), node.lacks("first scan")) == ("", "")
     node.coverage.scanned(scans[0], True)
     assert node.report().coverage is CoverageState.COMPLETE
@@ -281,7 +289,7 @@ def test_a_container_whose_every_event_was_lost_is_found_by_its_processes(node: 
     node.upkeep._round()
     assert node.line.work == [ProcessScan(own(), WEB, EVENTS_LOST)]
     assert node.report().coverage_reasons == (EVENTS_LOST,)
-    assert node.describer._new.get_nowait() == WEB
+    assert node.describer._new.get_nowait() == (WEB, False)
 
 
 def test_losses_of_what_is_no_container_are_nobodys(node: Node) -> None:
@@ -301,6 +309,18 @@ def test_a_container_that_ended_is_reported_and_forgotten_everywhere(node: Node)
     assert not node.coverage._spoilt
     assert list(node.describer._ended) == [WEB]
     assert node.registry.released == 1
+
+
+def test_the_kernel_need_not_ignore_namespaces_that_are_gone(node: Node) -> None:
+    node.registry.left = (12, 13)
+    node.upkeep._round()
+    assert node.kernel.heeded == [12, 13]
+
+
+def test_processes_of_an_excluded_container_are_not_scanned(node: Node) -> None:
+    node.registry.admits[os.getpid()] = WEB
+    node.inventory.exclude(WEB)
+    assert node.upkeep._admit(own()) is None
 
 
 def test_one_that_ended_before_its_first_event_was_worked_on_is_not_deployed_for_ever(node: Node) -> None:

@@ -115,6 +115,9 @@ class Capture:
         key = event.mount_namespace_id.to_bytes(8, "little")
         if not self._ignored.set(key, b"\1"):
             return False
+        former = self._ignored_ids.get(event.mount_namespace, key)
+        if former != key:  # the number was given away again
+            self._ignored.delete(former)
         self._ignored_ids[event.mount_namespace] = key
         return True
 

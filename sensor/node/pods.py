@@ -1,0 +1,95 @@
+"""This node's pods, as the API server tells: a source of names, and of what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sensor.config.kube import KubeSettings
+from sensor.kube.connect import connect
+from sensor.kube.counters import KubeCounters
+from sensor.kube.owners import Owners
+from sensor.kube.pod_store import KnownPod, PodStore
+from sensor.kube.pod_watch import PodWatch
+from sensor.model.container import ContainerIdentity, ContainerMetadata, Image
+from sensor.model.image_reference import digest_of, image_name
+from sensor.model.pod import Pod, PodContainer
+
+
+class Pods:
+    """Follows the pods of ``node`` from :meth:`start` on. Raises :class:`sensor.kube.errors.KubeError`."""
+
+    def __init__(self, settings: KubeSettings, node: str) -> None:
+        self.counters = KubeCounters()
+        api = connect(settings, node, counters=self.counters)
+        self.owners = Owners(api)
+        self.store = PodStore(on_change=self._changed)
+        self._watch = PodWatch(api, self.store, node)
+        self._version = 0
+        self._running: tuple[int, tuple[ContainerIdentity, ...]] = (-1, ())
+        self.on_change: Callable[[Pod], object] = lambda pod: None
+        """Called by the watch's thread with a pod that is new, different or gone; must not wait."""
+
+    def start(self) -> None:
+        self._watch.start()
+
+    def stop(self, timeout: float) -> None:
+        if self._watch.is_alive():
+            self._watch.stop(timeout)
+
+    def lookup(self, identity: ContainerIdentity) -> ContainerMetadata | None:
+        """Return what the API server has told of a container, by its id, else of its pod. Never raises; the
+        first container of an owner takes a request, of 5 s at most."""
+        known = self.store.by_container(identity.id)
+        if known is None and identity.pod_uid is not None:
+            known = self.store.by_uid(identity.pod_uid)
+        if known is None:
+            return None
+        pod = known.pod
+        container = next((one for one in pod.containers if one.id == identity.id), None)
+        return ContainerMetadata(
+            name=container.name if container else None,
+            image=_image(container) if container else Image(),
+            namespace=pod.namespace,
+            pod_name=pod.name,
+            pod_uid=pod.uid,
+            workload=self.owners.workload(pod),
+            pod_labels=pod.labels,
+        )
+
+    def declared_image(self, container: ContainerMetadata) -> str | None:
+        """Return the image that the author of the pod wrote for a container that others have named.
+
+        The API server knows the container's id only when the kubelet has written it, seconds later.
+        """
+        known = None if container.pod_uid is None else self.store.by_uid(container.pod_uid)
+        if known is None:
+            return None
+        images = (one.image.name for one in known.pod.containers if one.name == container.name)
+        return image_name(next(images, None))
+
+    def running(self) -> tuple[ContainerIdentity, ...] | None:
+        """Return the containers that run, ``None`` until all pods of the node were listed once."""
+        if not self.store.synced:
+            return None
+        version = self._version  # read first: what changes meanwhile is looked at the next time
+        if self._running[0] != version:
+            self._running = version, tuple(_running(self.store.pods()))
+        return self._running[1]
+
+    def _changed(self, known: KnownPod) -> None:
+        self._version += 1
+        self.on_change(known.pod)
+
+
+def _image(container: PodContainer) -> Image:
+    name, digest = container.image.name, container.image.digest
+    return Image(image_name(name), digest or digest_of(name))
+
+
+def _running(pods: tuple[KnownPod, ...]) -> list[ContainerIdentity]:
+    return [
+        ContainerIdentity(container.id, container.runtime or "unknown", pod.static_uid or pod.uid)
+        for pod in (known.pod for known in pods)
+        for container in pod.containers
+        if container.is_running and container.id is not None
+    ]
