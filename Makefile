@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test unit demo accuracy fuzz bench chaos proto lock clean
+.PHONY: help setup lint test unit test-cluster apiserver demo accuracy fuzz bench chaos proto lock clean
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
 help:  # list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## install what is missing (distribution packages, .venv); nothing to do takes under 2 s
 	@scripts/setup
@@ -15,6 +15,12 @@ demo: setup  ## as root: two real containers, the sensor, a receiver and its pag
 
 test: lint  ## as root: lint, then every test, real kernel and containers included
 	@$(BIN)/pytest --kernel --containers --browser --fuzz
+
+test-cluster: apiserver  ## as root: real API server, real containerd: is every container whose it says it is
+	@$(BIN)/pytest tests/cluster --cluster
+
+apiserver: setup  ## build the kube-apiserver that test-cluster runs, once, into the user's cache
+	@$(BIN)/python -m tests.cluster.build
 
 unit: setup  ## the tests that need neither root nor containers
 	@$(BIN)/pytest
@@ -28,13 +34,13 @@ accuracy: setup  ## as root: 65 real applications, each asked for its own truth;
 fuzz: setup  ## hostile bytes for every parser, five minutes of them; FUZZ="--inputs 1000000" for as many
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
-bench: setup  ## as root: what the sensor costs, against opensnoop and bpftrace; writes build/bench.json
+bench: apiserver  ## as root: what the sensor costs, against opensnoop and bpftrace; writes build/bench.json
 	@$(BIN)/python -m tests.bench
 
 chaos: setup  ## as root: sensor and receiver killed again and again; what arrives is compared with the truth
 	@$(BIN)/python -m tests.chaos $(CHAOS)
 
-proto: setup  ## generate the code of our gRPC service
+proto: setup  ## generate the code of our gRPC service and of the container runtimes'
 	@scripts/proto
 
 lock:  ## pin the newest dependencies with their hashes

@@ -1,9 +1,10 @@
 """Options and what they ask of the machine.
 
 Plain ``pytest`` runs what needs neither root nor a container. ``--kernel`` adds the tests that load
-programs into this kernel, ``--containers`` those that run real containers, ``--browser`` those that look
-at the receiver's page in chromium, ``--fuzz`` a minute of hostile bytes for every parser. A test asked for
-on a machine that lacks what it needs fails; it is never skipped.
+programs into this kernel, ``--containers`` those that run real containers, ``--cluster`` those against a
+real API server and a real container runtime, ``--browser`` those that look at the receiver's page in
+chromium, ``--fuzz`` a minute of hostile bytes for every parser. A test asked for on a machine that lacks
+what it needs fails; it is never skipped.
 """
 
 from __future__ import annotations
@@ -18,11 +19,17 @@ import pytest
 _OPTIONS = {
     "kernel": "run the tests that load programs into this kernel; they need root",
     "containers": "run the tests that start real containers; they need root and runc",
+    "cluster": "bring up a real API server and a real containerd; they need root, etcd and Go",
     "browser": "look at the receiver's page with a real chromium",
     "fuzz": "feed hostile bytes to every parser for a minute",
 }
 
-_MACHINE = (("kernel", "real_kernel"), ("containers", "real_containers"), ("browser", "real_browser"))
+_MACHINE = (
+    ("kernel", "real_kernel"),
+    ("containers", "real_containers"),
+    ("cluster", "real_cluster"),
+    ("browser", "real_browser"),
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -68,6 +75,14 @@ def real_containers(real_kernel: None) -> None:
     """Fails unless containers can be run here."""
     for program in ("runc", "podman", "node", "npm", "java", "mvn", "go", "mcs"):
         _require(shutil.which(program) is not None, f"found no {program}: run `make setup`")
+
+
+@pytest.fixture(scope="session")
+def real_cluster() -> None:
+    """Fails unless the parts of a cluster are here: `make setup` installs them."""
+    _require(os.geteuid() == 0, f"found user {os.geteuid()}, expected root: run `make test-cluster` as root")
+    for program in ("containerd", "ctr", "runc", "etcd", "go", "gcc", "setpriv"):
+        _require(shutil.which(program) is not None, f"found no {program}, expected it: run `make setup`")
 
 
 @pytest.fixture(scope="session")

@@ -74,6 +74,12 @@ def node_settings(
         raise SettingsError(
             "--workload-type deployment: found no API server, expected to run in a cluster or --kubeconfig"
         )
+    wanted = filters(options, environment)
+    if wanted.workload_types and kube is None:
+        raise SettingsError(
+            "--filter-workload-types: found no API server, which alone knows them, so nothing would ever be "
+            "reported; expected to run in a cluster or --kubeconfig"
+        )
     node = text("node_name", environment.get("NODE_NAME", ""))
     if workload_type == "daemonset" and kube is not None and kube.kubeconfig is None and not node:
         raise SettingsError(
@@ -92,7 +98,7 @@ def node_settings(
         ring_bytes=_ring_bytes(text("ring_size", "4")),
         cri_socket=text("cri_socket", "") or None,
         kube=kube,
-        filters=filters(options, environment),
+        filters=wanted,
         state_dir=Path(state_dir) if state_dir else None,
         state_bytes=texts.number("--state-limit", text("state_limit", "64"), least=8, most=65_536) * _MIB,
         upstream=upstream,

@@ -26,6 +26,8 @@ class Address:
     def context(self) -> ssl.SSLContext:
         """Raises :class:`Unconfigured`."""
         try:
+            if self.authorities is not None and not self.authorities.strip():
+                raise ValueError  # the system's would be taken in their place
             context = ssl.create_default_context(cadata=self.authorities)
             if self.certificate is not None:
                 context.load_cert_chain(self.certificate, self.key)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import socket
 import threading
@@ -19,10 +18,11 @@ from urllib3.exceptions import HTTPError, ProtocolError
 from sensor.kube.access import Access, AccessSource, Address
 from sensor.kube.body import Body
 from sensor.kube.counters import KubeCounters
-from sensor.kube.deadline import within
+from sensor.kube.deadline import become_idle_after, within
 from sensor.kube.errors import KubeError, Unauthorized
-from sensor.kube.explain import Asked, answer_failed, connection_failed
+from sensor.kube.explain import Asked, answer_failed, connection_failed, quotable
 from sensor.kube.list_stream import ListStream, malformed
+from sensor.kube.nested import document
 from sensor.kube.resource import Resource, Rule
 
 JSON = "application/json"
@@ -88,6 +88,7 @@ class ApiServer:
         self._source = source
         self._lock = threading.Lock()
         self._pool: tuple[Address, urllib3.PoolManager] | None = None
+        self._shown: str | None = None
 
     def __repr__(self) -> str:
         return f"ApiServer({self.user_agent!r})"
@@ -103,8 +104,8 @@ class ApiServer:
                 if len(content) > self._limits.get_bytes:
                     raise malformed(f"it has more than {self._limits.get_bytes:,} bytes")
         try:
-            return json.loads(content)
-        except (ValueError, RecursionError):
+            return document(bytes(content))
+        except ValueError:
             raise malformed("it is no JSON") from None
 
     @contextmanager
@@ -125,8 +126,13 @@ class ApiServer:
         asked = {**parameters, "watch": "true", "timeoutSeconds": str(int(seconds))}
         request = _Request("watch", resource, resource.path(), asked, encoding="identity")
         most = seconds + self._limits.idle
-        with self._answer(request, most, most) as body:
+        with self._answer(request, most, self._limits.list) as body:
+            become_idle_after(most)  # it has begun: nothing may change for long
             yield body
+
+    def quotable(self, text: object) -> str:
+        """Return what the server wrote for people to read: one line, short, without our token."""
+        return quotable(text, self._shown)
 
     def close(self) -> None:
         with self._lock:
@@ -184,7 +190,7 @@ class ApiServer:
             "User-Agent": self.user_agent,
         }
         if access.authorization is not None:
-            headers["Authorization"] = access.authorization
+            headers["Authorization"] = self._shown = access.authorization
         query = f"?{urlencode(request.parameters)}" if request.parameters else ""
         pool = self._fresh(access.address)
         url = f"{access.address.url}{request.path}{query}"

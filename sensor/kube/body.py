@@ -39,13 +39,12 @@ class Body:
             return self._read()
         while True:
             packed = self._unpack.unconsumed_tail or self._read()
+            if packed and self._unpack.eof:  # it would all be kept
+                raise _no_gzip("has more behind its end")
             try:
                 found = self._unpack.decompress(packed, _CHUNK)
             except zlib.error:
-                raise Malformed(
-                    "the API server's answer is no gzip, as its headers say: look at proxies between",
-                    reason="malformed",
-                ) from None
+                raise _no_gzip("is no gzip, as its headers say") from None
             if found or not packed:
                 return found
 
@@ -89,3 +88,7 @@ class Body:
         self._received(len(found))
         self.is_whole = not found
         return found
+
+
+def _no_gzip(why: str) -> Malformed:
+    return Malformed(f"the API server's answer {why}: look at proxies between", reason="malformed")

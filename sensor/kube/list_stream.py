@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import codecs
-import json
 from collections.abc import Callable, Iterator
 
 from sensor.kube.errors import Malformed
+from sensor.kube.nested import decoded
 
 MOST_ITEM = 8 << 20
 """Characters. etcd takes requests of 1.5 MiB; JSON with everything escaped may be some times that."""
 _AFTER = frozenset(" \t\r\n,:]}")
-_decoder = json.JSONDecoder()
+_LONGEST_TOKEN = 4096
 
 
 class ListStream:
@@ -23,7 +23,7 @@ class ListStream:
     def __init__(self, read: Callable[[], bytes], *, most: int, most_item: int = MOST_ITEM) -> None:
         """``read`` returns some bytes, none at the end; ``most`` bounds them."""
         self._text = _Text(read, most, most_item)
-        self._fields: dict[str, object] = {}
+        self._about: object = None
 
     def __iter__(self) -> Iterator[object]:
         text = self._text
@@ -33,8 +33,11 @@ class ListStream:
             text.expect(":")
             if name == "items" and text.next() == "[":
                 yield from self._items()
+                found = None
             else:
-                self._fields[str(name)] = text.value()
+                found = text.value()
+            if name == "metadata":
+                self._about = found
             if text.next() == ",":
                 text.expect(",")
         if not self.resource_version:
@@ -50,9 +53,9 @@ class ListStream:
         return self._metadata("continue")
 
     def _metadata(self, name: str) -> str:
-        metadata = self._fields.get("metadata")
-        found = metadata.get(name) if isinstance(metadata, dict) else None
-        return found if isinstance(found, str) else ""
+        found = self._about.get(name) if isinstance(self._about, dict) else None
+        fits = isinstance(found, str) and len(found) <= _LONGEST_TOKEN and found.isprintable()
+        return str(found) if fits else ""
 
     def _items(self) -> Iterator[object]:
         text = self._text
@@ -93,9 +96,7 @@ class _Text:
         self.next()
         while True:
             try:
-                found, end = _decoder.raw_decode(self._buffer, self._at)
-            except RecursionError:
-                raise malformed("it is nested too deeply") from None
+                found, end = decoded(self._buffer, self._at)
             except ValueError:  # it is cut so far, or no JSON: the rest tells
                 pass
             else:

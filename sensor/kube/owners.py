@@ -37,6 +37,11 @@ _MIDDLE = {
 # The label that a controller gives its pods is the end of the ReplicaSet's name.
 _HASH_LABELS = {"rollouts-pod-template-hash": "Rollout", "pod-template-hash": "Deployment"}
 
+# Who makes a pod writes its owner's name and uid: with another's uid, only that pod's owner is wrong.
+_Key = tuple[Resource, str, str, str]
+
+_Resolve = Callable[[Resource, Pod, OwnerReference], Workload | None]
+
 log = logging.getLogger(__name__)
 
 
@@ -64,8 +69,8 @@ class Owners:
         self._chance = chance or random.Random()
         self._clock = clock
         self._lock = threading.Lock()
-        self._known: OrderedDict[str, _Known] = OrderedDict()
-        self._asking: dict[str, threading.Event] = {}
+        self._known: OrderedDict[_Key, _Known] = OrderedDict()
+        self._asking: dict[_Key, threading.Event] = {}
         self._paused: dict[Resource | None, float] = {}
         self._refusals: Counter[Resource] = Counter()
         self._said: set[Resource] = set()
@@ -74,6 +79,13 @@ class Owners:
 
     def workload(self, pod: Pod) -> Workload | None:
         """Return ``None`` where the API server does not answer: ask again later. Never raises."""
+        return self._workload(pod, self._of)
+
+    def at_hand(self, pod: Pod) -> Workload | None:
+        """Return what is known without a request, ``None`` where it takes one. Never waits for it."""
+        return self._workload(pod, self._from_cache)
+
+    def _workload(self, pod: Pod, resolve: _Resolve) -> Workload | None:
         owner = pod.owner
         if owner is None or pod.is_mirror or owner.kind == "Node":
             return Workload("Pod", pod.name)
@@ -82,21 +94,29 @@ class Owners:
             return Workload(owner.kind, owner.name)
         if not _NAME.fullmatch(owner.name) or not _NAME.fullmatch(pod.namespace):
             return self._guess(owner, pod.labels)
-        return self._of(resource, pod, owner)
+        return resolve(resource, pod, owner)
+
+    def _from_cache(self, resource: Resource, pod: Pod, owner: OwnerReference) -> Workload | None:
+        with self._lock:
+            known = self._cached((resource, pod.namespace, owner.name, owner.uid))
+            if known is None and self._is_paused(resource) and self._is_refused(resource):
+                return self._guess(owner, pod.labels)
+            return known
 
     def _of(self, resource: Resource, pod: Pod, owner: OwnerReference) -> Workload | None:
         """From the cache, else by a request; who comes while it is under way waits for it."""
         mine = threading.Event()
+        key = (resource, pod.namespace, owner.name, owner.uid)
         while True:
             with self._lock:
-                known = self._cached(owner.uid)
+                known = self._cached(key)
                 if known is not None:
                     return known
                 if self._is_paused(None):
                     return None
                 if self._is_paused(resource):
                     return self._guess(owner, pod.labels) if self._is_refused(resource) else None
-                asking = self._asking.setdefault(owner.uid, mine)
+                asking = self._asking.setdefault(key, mine)
             if asking is mine:
                 break
             if not asking.wait(_WAIT):
@@ -105,7 +125,7 @@ class Owners:
             return self._ask(resource, pod, owner)
         finally:
             with self._lock:
-                del self._asking[owner.uid]
+                del self._asking[key]
             mine.set()
 
     def _ask(self, resource: Resource, pod: Pod, owner: OwnerReference) -> Workload | None:
@@ -131,19 +151,19 @@ class Owners:
         with self._lock:
             if until is None:
                 self._refusals[resource] = 0
-            self._known[owner.uid] = _Known(workload, until)
+            self._known[resource, pod.namespace, owner.name, owner.uid] = _Known(workload, until)
             if len(self._known) > MOST_OWNERS:
                 self._known.popitem(last=False)
         return workload
 
-    def _cached(self, uid: str) -> Workload | None:
-        known = self._known.get(uid)
+    def _cached(self, key: _Key) -> Workload | None:
+        known = self._known.get(key)
         if known is None:
             return None
         if known.until is not None and known.until <= self._clock():
-            del self._known[uid]
+            del self._known[key]
             return None
-        self._known.move_to_end(uid)
+        self._known.move_to_end(key)
         return known.workload
 
     def _is_refused(self, resource: Resource) -> bool:

@@ -65,7 +65,9 @@ class PodStore:
     def by_uid(self, uid: str) -> KnownPod | None:
         """``uid`` may be the one of a static pod's cgroup as well."""
         with self._lock:
-            return self._pods.get(self._uids.get(uid, uid)) or self._late("uid", uid)
+            # A pod's own uid first: an annotation that any author can write makes another a static one's.
+            own = self._pods.get(uid) or self._late("uid", uid)
+            return own or self._pods.get(self._uids.get(uid, "")) or self._late("static uid", uid)
 
     def by_container(self, container_id: str) -> KnownPod | None:
         """The pod as it was when it last had this container."""
@@ -99,11 +101,9 @@ class PodStore:
             self._ended.pop(uid, None)
             gone = replace(known, gone_at=self._clock())
             self._bury("uid", uid, gone)
-            static_uid = known.pod.static_uid
-            if static_uid is not None:
-                self._bury("uid", static_uid, gone)
-                if self._uids.get(static_uid) == uid:
-                    del self._uids[static_uid]
+            if known.pod.static_uid is not None:
+                self._bury("static uid", known.pod.static_uid, gone)
+                self._forget_static(known.pod)
             for container_id in _ids(known):
                 self._bury("container", container_id, gone)
                 self._forget(container_id, uid)
@@ -125,6 +125,7 @@ class PodStore:
             for container_id in set(_ids(known)) - ids:  # restarted: it has another now
                 self._bury("container", container_id, known)
                 self._forget(container_id, pod.uid)
+            self._forget_static(known.pod)
         self._pods[pod.uid] = changed
         self._gone.pop(("uid", pod.uid), None)
         for container_id in ids:
@@ -133,6 +134,8 @@ class PodStore:
             self._uids[pod.static_uid] = pod.uid
         if pod.is_ended:
             self._ended[pod.uid] = None
+        else:
+            self._ended.pop(pod.uid, None)
         return changed
 
     def _has_room(self, pod: Pod) -> bool:
@@ -141,9 +144,15 @@ class PodStore:
         if pod.is_ended or not self._ended:
             return False
         uid, _ = self._ended.popitem(last=False)
-        for container_id in _ids(self._pods.pop(uid)):
+        known = self._pods.pop(uid)
+        for container_id in _ids(known):
             self._forget(container_id, uid)
+        self._forget_static(known.pod)
         return True
+
+    def _forget_static(self, pod: Pod) -> None:
+        if pod.static_uid is not None and self._uids.get(pod.static_uid) == pod.uid:
+            del self._uids[pod.static_uid]
 
     def _forget(self, container_id: str, uid: str) -> None:
         """Unless it is another pod's by now: a static pod's containers outlive its mirror."""

@@ -5,7 +5,6 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -15,13 +14,16 @@ from sensor.kube.api_server import ApiServer
 from sensor.kube.body import Body
 from sensor.kube.deadline import become_idle_after
 from sensor.kube.errors import Forbidden, Gone, KubeError, Malformed, Unreachable
-from sensor.kube.explain import FUTURE_VERSION, Asked, quotable, status_failed
+from sensor.kube.explain import FUTURE_VERSION, Asked, status_failed
+from sensor.kube.list_stream import malformed
+from sensor.kube.nested import document
 from sensor.kube.pace import Pace
 from sensor.kube.pod_store import PodStore
 from sensor.kube.pods import pod
 from sensor.kube.resource import PODS, Rule
 
 PAGE = 500
+MOST_PAGES = 1000
 MOST_LINE = 4 << 20
 """Bytes; etcd takes objects of 1.5 MiB."""
 PODS_RULE = Rule("", "pods", ("get", "list", "watch"))
@@ -96,6 +98,8 @@ class PodWatch(threading.Thread):
             if error.reason == FUTURE_VERSION:
                 # etcd was restored from a backup, or this server lags behind the last one.
                 self._version, self._list_from = "", _FROM_CACHE
+            elif isinstance(error, Malformed):
+                self._version = ""  # asked for the same again, it would answer the same
             self._complain(error)
             return self._pace.failed(error.retry_after if isinstance(error, Unreachable) else None)
         except Exception:
@@ -118,8 +122,11 @@ class PodWatch(threading.Thread):
         self._listed = True
         seen: set[str] = set()
         version, token = self._page(self._from(), seen)
-        while token:
+        pages = 1
+        while token and not self._stopping.is_set():
             version, token = self._page(self._selected() | {"limit": str(PAGE), "continue": token}, seen)
+            if (pages := pages + 1) > MOST_PAGES:
+                raise malformed(f"it has more than {MOST_PAGES} pages")
         self._version = self._list_from = version
         self._line_missing = False
 
@@ -181,15 +188,16 @@ class PodWatch(threading.Thread):
 
     def _apply(self, line: bytes) -> None:
         try:
-            event: Any = json.loads(line.decode("utf-8", "replace"))
+            event: Any = document(line)
             kind, found = event["type"], event["object"]
-        except (ValueError, RecursionError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError):
             raise Malformed(
                 "the API server's watch sent a line that is no event: look at the server and proxies between",
                 reason="malformed",
             ) from None
         if kind == "ERROR":
-            raise _error(found)
+            self._version = ""  # as client-go: from there it would say so again
+            raise self._error(found)
         self._store.touch()
         if kind == "BOOKMARK":
             become_idle_after(_BOOKMARKS_MISSING)
@@ -207,6 +215,13 @@ class PodWatch(threading.Thread):
             self._store.remove(changed.uid)
         elif kind in ("ADDED", "MODIFIED"):
             self._store.put(changed)
+
+    def _error(self, status: object) -> KubeError:
+        """An object ``Status`` in place of a pod."""
+        fields = status if isinstance(status, dict) else {}
+        code, said = fields.get("code"), self._api.quotable(fields.get("message"))
+        asked = Asked("cannot watch pods at the API server", PODS_RULE)
+        return status_failed(code if isinstance(code, int) else 500, said, asked)
 
     def _missed_a_line(self) -> None:
         """What it told is known only after a list; at the end of this watch, lest a pod that is too large
@@ -229,12 +244,4 @@ class PodWatch(threading.Thread):
 def _version(found: object) -> str:
     metadata = found.get("metadata") if isinstance(found, dict) else None
     version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
-    return version if isinstance(version, str) and len(version) <= 64 else ""
-
-
-def _error(status: object) -> KubeError:
-    """An object ``Status`` in place of a pod."""
-    fields = status if isinstance(status, dict) else {}
-    code = fields.get("code")
-    asked = Asked("cannot watch pods at the API server", PODS_RULE)
-    return status_failed(code if isinstance(code, int) else 500, quotable(fields.get("message")), asked)
+    return version if isinstance(version, str) and len(version) <= 64 and version.isprintable() else ""

@@ -30,8 +30,8 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """``name`` in full (:mod:`sensor.model.image_reference`), as written where it is no reference; ``digest`` is
-    ``sha256:…`` of the manifest where known."""
+    """``name`` in full (:mod:`sensor.model.image_reference`), as written where it is no reference; ``digest``
+    is ``sha256:…`` of the manifest where known."""
 
     name: str | None = None
     digest: str | None = None

@@ -22,7 +22,7 @@ class OwnerReference:
 class PodContainer:
     """A container of a pod, init, sidecar and ephemeral ones too.
 
-    ``id`` and ``runtime`` are of ``status.containerID`` (``containerd://3f…``), ``None`` before it is created.
+    ``id`` and ``runtime`` are of ``containerID`` (``containerd://3f…``), ``None`` until it is created.
     ``image.name`` is the spec's, as the author wrote it; ``image.digest`` is of ``status.imageID``.
     """
 

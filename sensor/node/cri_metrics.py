@@ -10,7 +10,7 @@ def register(telemetry: Telemetry, cri: CriMetadata) -> None:
     telemetry.register(
         "cri_calls",
         "Calls of container runtimes by what came of them.",
-        lambda: cri.counters.calls.copy(),
+        lambda: dict(cri.counters.calls),
         labels=("method", "result"),
     )
     telemetry.register(

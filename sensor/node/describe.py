@@ -58,7 +58,8 @@ class Describer(threading.Thread):
 
     def refresh(self, container: ContainerIdentity) -> None:
         """Something new is known of a container: look it up anew. Never waits."""
-        self._put(container, anew=True)
+        if container.id != HOST_CONTAINER_ID:  # whatever a pod's status says
+            self._put(container, anew=True)
 
     def _put(self, container: ContainerIdentity, *, anew: bool) -> None:
         try:
@@ -110,7 +111,8 @@ class Describer(threading.Thread):
 
     def _forget_ended(self) -> None:
         now = time.monotonic()
-        for container, due in tuple(self._ended.items()):
+        # A copy, in one step: other threads add to it, even while a collection runs within a walk.
+        for container, due in self._ended.copy().items():
             if due > now:
                 return
             self._ended.pop(container, None)
@@ -141,6 +143,11 @@ class Describer(threading.Thread):
             return found
         self._inventory.describe(container, metadata)
         # The first report of a pod's container has all names, if they come soon enough.
-        if found is Verdict.IN and (metadata.pod_uid is None or self._metadata.is_enough(container)):
-            self._inventory.admit(container)
+        if found is Verdict.IN:
+            self._inventory.passed(container)
+            if metadata.pod_uid is None or self._metadata.is_enough(container):
+                self._inventory.admit(container)
+        # Of a pod that the API server knows, and nobody has a name for it yet: as a rule its sandbox, where
+        # no runtime is there to say so.
+        self._inventory.keep(container, kept=metadata.name is None and metadata.pod_name is not None)
         return found

@@ -67,7 +67,8 @@ class Inventory:
     reports are the callers'. At ``max_containers`` a new container takes the place of an ended one
     that was reported and did not come back undelivered, or is dropped and counted; at ``max_packages``
     of one container a further package is dropped, counted, and turns the container's coverage partial.
-    ``hold`` is how long a new container waits for :meth:`admit`, see :class:`Admission`.
+    ``hold`` is how long a new container waits for :meth:`admit`, with ``must_pass`` from :meth:`passed` on;
+    see :class:`Admission`.
     """
 
     def __init__(  # noqa: PLR0913 - bounds, by name only
@@ -78,6 +79,7 @@ class Inventory:
         max_containers: int = 2048,
         max_packages: int = 20_000,
         hold: float = 0.0,
+        must_pass: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._cluster = cluster
@@ -85,7 +87,7 @@ class Inventory:
         self._max_containers = max_containers
         self._max_packages = max_packages
         self._clock = clock
-        self._admission = Admission(hold)
+        self._admission = Admission(hold, must_pass=must_pass)
         self._lock = threading.Lock()
         self._containers: dict[str, _Container] = {}
         self._pending: dict[str, float] = {}  # id -> when its first unreported change came
@@ -163,11 +165,32 @@ class Inventory:
         with self._lock:
             self._admission.admit(identity.id)
 
+    def passed(self, identity: ContainerIdentity) -> None:
+        """The filters let the container pass: it waits for its name alone, and not for ever."""
+        with self._lock:
+            self._admission.passed(identity.id, self._clock())
+
+    def admit_the_last(self) -> None:
+        """No more will be learnt: what waits for the rest of its names is reported with those it has. Not a
+        pod's container without any, which may be its sandbox."""
+        with self._lock:
+            for name in self._admission.held():
+                container = self._containers[name]
+                is_known = container.metadata.name is not None or container.identity.pod_uid is None
+                if is_known and self._admission.waits_for_its_name(name):
+                    self._admission.admit(name)
+
+    def keep(self, identity: ContainerIdentity, *, kept: bool = True) -> None:
+        """The container is not to be reported before it is admitted; without ``kept`` it waits as others."""
+        with self._lock:
+            self._admission.keep(identity.id, None if kept else self._clock())
+
     def exclude(self, identity: ContainerIdentity) -> None:
         """The container is not to be reported, now and later. If it was, its end is reported."""
         with self._lock:
-            self._admission.exclude(identity.id)
             container = self._containers.get(identity.id)
+            is_ended = container is not None and container.ended_at is not None
+            self._admission.exclude(identity.id, ended=is_ended)
             if container is None:
                 return
             if not container.is_reported:
@@ -213,6 +236,7 @@ class Inventory:
     def ended(self, identity: ContainerIdentity, at: float) -> None:
         """The container is gone since ``at``."""
         with self._lock:
+            self._admission.ended(identity.id)
             container = self._containers.get(identity.id)
             if container is not None and container.ended_at is None:
                 container.ended_at = at

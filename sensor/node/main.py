@@ -62,8 +62,8 @@ STOP_WITHIN = 3.0
 """Seconds for what is queued to be resolved and reported after the signal to end."""
 
 HOLD = 5.0
-"""Seconds for which a new container may wait for its name before it is reported without. Where filters need
-one to decide, it waits for as long as that takes."""
+"""Seconds for which a new container may wait for its name before it is reported without; with filters, from
+when they let it pass, which takes as long as it takes."""
 
 
 def run(settings: NodeSettings) -> int:
@@ -97,15 +97,14 @@ def _build(settings: NodeSettings) -> Rooms:
         runc_ids=RuncStates(host).exists,
     )
     sources = Sources(settings)
-    hold = float("inf") if settings.filters else HOLD
-    inventory = Inventory(settings.cluster, settings.node, hold=hold)
+    inventory = Inventory(settings.cluster, settings.node, hold=HOLD, must_pass=bool(settings.filters))
     coverage, natives = Coverage(inventory), Natives(ProcessTable().mapped_files)
     pipeline = Pipeline(registry, inventory, _dispatcher, coverage, natives)
     capture = Capture(CaptureSettings(settings.include_host, settings.ring_bytes), pipeline.receive_record)
     introspector = Introspector(_probes(), inventory, registry.root, coverage.scanned)
     keep_ended = 0.0 if sources.pods is None else GRACE
     describer = Describer(inventory, sources.metadata, settings.filters, keep_ended=keep_ended)
-    deployed = Deployed(inventory, registry, describer, sources.tellers)
+    deployed = Deployed(inventory, registry, describer, sources.tellers, hearsay=sources.hearsay)
     pipeline.on_stranger = capture.ignore
     pipeline.on_excluded = capture.ignore
     pipeline.on_container = describer.add
@@ -154,6 +153,7 @@ def _run(settings: NodeSettings, rooms: Rooms, delivery: Delivery, stop: threadi
         reporter.run(stop, settings.duration)
     finally:
         _shut_down(rooms, reading, ring, upkeep)
+        rooms.inventory.admit_the_last()
         code = flush(settings, delivery, reporter.finish())
         if server is not None:
             server.close()

@@ -184,6 +184,12 @@ def _register_sources(telemetry: Telemetry, rooms: Rooms) -> None:
         cri_metrics.register(telemetry, rooms.sources.cri)
     if (pods := rooms.sources.pods) is not None:
         kube_metrics.register(telemetry, pods.counters, pods.store, pods.owners)
+        telemetry.register(
+            "owner_requests",
+            "Requests for owners of pods that came to nothing.",
+            lambda: {"dropped": pods.requests.dropped, "failed": pods.requests.failures},
+            labels=("outcome",),
+        )
 
 
 def _resolved(dispatchers: list[Dispatcher]) -> Mapping[str, float]:

@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 
 class Sources:
-    """Asks nobody before :meth:`start`. Raises :class:`KubeError` where a kubeconfig was named and cannot be
-    used, OSError if the host's root cannot be opened.
+    """Asks nobody before :meth:`start`. Raises :class:`KubeError` where a kubeconfig was named, or a filter
+    needs workloads, and no API server can be asked; OSError if the host's root cannot be opened.
 
     ``pods`` is ``None`` without an API server, ``cri`` where no runtime is to be asked.
     """
@@ -41,9 +41,13 @@ class Sources:
 
     @property
     def tellers(self) -> tuple[Teller, ...]:
-        """Who tells what runs: the runtime before the API server, which hears of it later."""
-        polled = () if self.poll is None else (self.poll.running,)
-        return polled if self.pods is None else (*polled, self.pods.running)
+        """Who tells what runs at first hand."""
+        return () if self.poll is None else (self.poll.running,)
+
+    @property
+    def hearsay(self) -> Teller | None:
+        """Who tells it where they do not: the API server hears of it later, or not while it is away."""
+        return None if self.pods is None else self.pods.running
 
     def start(self, inventory: Inventory, describer: Describer) -> None:
         """From now on ``describer`` hears what the API server says anew of containers that are held."""
@@ -72,8 +76,8 @@ def _pods(settings: NodeSettings) -> Pods | None:
     try:
         return Pods(settings.kube, settings.node or "")
     except KubeError as error:
-        if settings.kube.kubeconfig is not None:
-            raise
+        if settings.kube.kubeconfig is not None or settings.filters.workload_types:
+            raise  # or nothing would ever be reported
         # In a pod without a service account: what the runtime knows is still worth a report.
         log.warning("no API server is asked, so workloads stay unknown: %s", error)
         return None

@@ -205,7 +205,8 @@ class Upkeep(threading.Thread):
         rooms, now = self._rooms, time.monotonic()
         for container in rooms.registry.poll_ended(now):
             # Held even if its first event is still on its way, so that this does not find it deployed.
-            rooms.inventory.seen(container, 0.0)
+            if rooms.inventory.seen(container, 0.0):
+                rooms.describer.add(container)
             rooms.inventory.ended(container, time.time())
             rooms.coverage.ended(container)
             rooms.introspector.forget(container)

@@ -12,6 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench import api_requests, pods
 from tests.bench.container import container
 from tests.bench.environment import environment
 from tests.bench.load import install_opener, run_load
@@ -28,6 +29,7 @@ from tests.receiver_process import Receiver
 
 INTERRUPTED = 130
 FLEET = "fleet"
+KUBERNETES = "kubernetes"
 FLEET_SECONDS = 30.0
 
 
@@ -76,13 +78,38 @@ def main() -> int:
         return INTERRUPTED
     found = None if arguments.quick else fleet.run(FLEET_SECONDS, say=progress)
     document = as_json(report) | ({} if found is None else {FLEET: found.as_json()})
+    kubernetes = None if arguments.quick else _kubernetes()
+    document |= {} if kubernetes is None else kubernetes.document
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps(document, indent=2) + "\n")
     print(table(report))
     if found is not None:
         print("\n".join(["", *fleet_figures.lines(found)]))
     all_bars = bars(report) | ({} if found is None else fleet_figures.bars(found))
+    if kubernetes is not None:
+        print("\n".join(["", *kubernetes.lines]))
+        all_bars |= kubernetes.bars
     return _verdict(all_bars)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kubernetes:
+    document: dict[str, object]
+    lines: list[str]
+    bars: dict[str, tuple[float, float, bool]]
+
+
+def _kubernetes() -> _Kubernetes:
+    """What the API server is asked for, and the memory of deployment mode: on a real API server."""
+    progress("what a node asks of the API server")
+    asked = api_requests.run()
+    progress(f"deployment mode with {pods.PODS:,} pods")
+    deployed = pods.run()
+    return _Kubernetes(
+        {api_requests.KEY: asked.as_json(), pods.KEY: deployed.as_json()},
+        [*api_requests.lines(asked), *pods.lines(deployed)],
+        pods.bars(deployed),
+    )
 
 
 def _verdict(found: dict[str, tuple[float, float, bool]]) -> int:
@@ -99,6 +126,10 @@ def _only(what: str, path: Path) -> int:
         news: dict[str, object] = {FLEET: found.as_json()}
         lines = fleet_figures.lines(found)
         verdict = _verdict(fleet_figures.bars(found))
+    elif what == KUBERNETES:
+        kubernetes = _kubernetes()
+        news, lines = kubernetes.document, kubernetes.lines
+        verdict = _verdict(kubernetes.bars)
     else:
         costs = measure(WHOLE.resolver_rounds)
         news, lines = {RESOLVERS: resolvers_json(costs)}, resolver_table(costs)
@@ -117,7 +148,7 @@ def _arguments() -> argparse.Namespace:
         action="store_true",
         help="peers that drop the probe's opens in the kernel, unprinted",
     )
-    parser.add_argument("--only", choices=("resolvers", FLEET), help="no root: these alone")
+    parser.add_argument("--only", choices=("resolvers", FLEET, KUBERNETES), help="no root: these alone")
     parser.add_argument("--json", type=Path, default=BUILD / "bench.json", help="where the figures go")
     return parser.parse_args()
 

@@ -37,14 +37,20 @@ class Agent:
 
     def counters(self) -> dict[str, int]:
         """Outcome -> events of the kernel programs; raises BenchError when the endpoint does not answer."""
+        counters = metrics.kernel_events(self.exposition())
+        if not counters:
+            raise BenchError(f"/metrics answered without {metrics.EVENTS}{{outcome=…}}")
+        return counters
+
+    def exposition(self) -> str:
+        """All metrics as text; raises BenchError when the endpoint does not answer."""
         try:
             status, body = metrics.scrape(self._port, "/metrics")
         except (OSError, http.client.HTTPException) as error:
             raise BenchError(f"the sensor's /metrics does not answer: {error}") from error
-        counters = metrics.kernel_events(body)
-        if status != http.HTTPStatus.OK or not counters:
-            raise BenchError(f"/metrics answered {status} without {metrics.EVENTS}{{outcome=…}}")
-        return counters
+        if status != http.HTTPStatus.OK:
+            raise BenchError(f"/metrics answered {status}")
+        return body
 
     def wait_for(self, least: Mapping[str, int], since: Mapping[str, int]) -> dict[str, int]:
         """Counters, once they grew by ``least`` since ``since``.

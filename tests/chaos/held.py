@@ -36,7 +36,7 @@ def rows(database: Path) -> list[Row]:
 
 def is_of_others(row: Row) -> bool:
     """Whether it is of a container that somebody else runs on this machine meanwhile."""
-    return row.image is not None and not row.image.startswith("chaos/")
+    return row.image is not None and not row.image.startswith("docker.io/chaos/")
 
 
 def _row(  # noqa: PLR0917 - a row's columns

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import jsonschema
 import pytest
 
+from sensor.model.image_reference import image_name
 from tests.demo.applications import Application, node_application, python_application
 from tests.ground import Ground, Sensor
 from tests.ground.ground import PROJECT
@@ -42,7 +43,7 @@ def test_container_is_named_as_the_runtime_names_it(ground: Ground, sensor: Sens
     assert report["namespace"] == specification.pod.namespace
     assert report["pod"] == {"name": specification.pod.name, "uid": specification.pod.uid}
     assert report["container"]["name"] == specification.name
-    assert report["image"]["name"] == specification.image_name
+    assert report["image"]["name"] == image_name(specification.image_name)
     assert report["coverage"] == "complete"
     assert report["deployed"] is True
 

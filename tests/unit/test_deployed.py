@@ -9,12 +9,14 @@ import pytest
 
 from sensor.model.container import ContainerIdentity
 from sensor.model.report import ContainerReport
-from sensor.node.deployed import MOST, NO_PROCESS_SEEN, PATIENCE, Deployed
+from sensor.node.deployed import MOST, NO_PROCESS_SEEN, PATIENCE, SHOWN_MAX, Deployed
 from sensor.node.describe import Describer
 from sensor.node.identify.containers import ContainerRegistry
 from sensor.node.identify.metadata import RuntimeMetadata
-from sensor.node.inventory import Inventory
+from sensor.node.inventory import GRACE, Inventory
 from tests.unit.reports import WEB
+
+OTHER = ContainerIdentity("77" * 32, "cri-o")
 
 
 class Node:
@@ -99,6 +101,29 @@ def test_late_news_does_not_start_one_anew_that_has_ended(node: Node) -> None:
     node.server = [WEB]
     assert not node.round().deployed
     assert node.deployed.unseen == 0
+
+
+def test_hearsay_does_not_bring_back_what_the_kernel_has_shown_to_end(node: Node) -> None:
+    """An API server that is away tells of every container as of when it went."""
+    node.deployed._hearsay = lambda: [WEB, OTHER]
+    node.inventory.seen(WEB)
+    node.seen.add(WEB.id)
+    node.deployed.round()
+    node.inventory.ended(WEB, 1)
+    assert node.inventory.changed(1, 0.0)
+    assert node.inventory.changed(1 + GRACE, 0.0) == ()  # and it is forgotten
+    node.seen.clear()
+    node.deployed.round()
+    assert node.reports() == []
+    assert node.deployed.unseen == 1  # of the other one nobody else tells
+    node.runtime = [WEB, OTHER]  # who is there knows better
+    assert node.round().deployed
+
+
+def test_what_the_kernel_has_shown_is_remembered_within_bounds(node: Node) -> None:
+    node.seen = {f"{number:064x}" for number in range(SHOWN_MAX + 1)}
+    node.deployed.round()
+    assert len(node.deployed._shown) == SHOWN_MAX
 
 
 def test_bounded(node: Node) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from sensor.model.container import HOST_CONTAINER_ID, ContainerIdentity, ContainerMetadata
+from sensor.config.filters import Filters
+from sensor.model.container import HOST_CONTAINER_ID, ContainerIdentity, ContainerMetadata, Image
 from sensor.node import describe as describe_module
 from sensor.node.describe import Describer
 from sensor.node.identify import metadata as metadata_module
@@ -217,6 +220,87 @@ def test_containers_that_wait_are_bounded_and_counted(
         describer.forget(container(number, inventory))
     assert len(describer._ended) == 2
     describer.stop(0.01)  # full, never started: nothing to wait for
+
+
+def test_a_pods_first_report_has_all_names(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata_module, "_FIRST_RETRY_SECONDS", 0.0)
+    inventory = Inventory(hold=SOON)
+    describer = Describer(inventory, RuntimeMetadata([runtime], in_cluster=True))
+    inventory.seen(WEB)
+    whole = replace(METADATA, pod_uid="0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0")
+    without_digest = replace(whole, image=Image(whole.image.name))
+    for known, is_reported in (
+        (replace(whole, workload=None), False),
+        (replace(whole, name=None), False),
+        (whole, True),
+    ):
+        runtime.names[WEB] = known
+        describer._metadata.forget(WEB)
+        describer._look_up(WEB)
+        assert bool(inventory.changed(time.time(), 0.0)) == is_reported, known
+    other = container(1, inventory)
+    runtime.names[other] = without_digest  # as of an image that was never in a registry
+    describer._look_up(other)
+    assert not inventory.changed(time.time(), 0.0)
+    describer._look_up(other)
+    assert inventory.changed(time.time(), 0.0)
+
+
+def test_a_pods_container_that_nobody_names_is_not_reported(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sandbox, if only the API server is there to ask: that knows pods and their containers alone."""
+    monkeypatch.setattr(metadata_module, "_FIRST_RETRY_SECONDS", 0.0)
+    now = [1000.0]
+    inventory = Inventory(hold=SOON, clock=lambda: now[0])
+    describer = Describer(inventory, RuntimeMetadata([runtime], in_cluster=True))
+    inventory.seen(WEB)
+    pod = replace(METADATA, pod_uid="0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", workload=None)
+    runtime.names[WEB] = replace(pod, name=None, image=Image())
+    describer._look_up(WEB)
+    now[0] += 100 * SOON
+    assert inventory.changed(now[0], 0.0) == ()
+    runtime.names[WEB] = pod
+    describer._look_up(WEB)
+    assert inventory.changed(now[0], 0.0) == ()  # its owner may still come
+    now[0] += SOON
+    assert len(inventory.changed(now[0], 0.0)) == 1
+
+
+def test_one_that_ends_while_ended_ones_are_forgotten_does_no_harm(describer: Describer) -> None:
+    class Racing(dict[ContainerIdentity, float]):
+        def items(self) -> Any:
+            for number, item in enumerate(super().items()):
+                self[ContainerIdentity(f"{number:064x}", "runc")] = 0.0  # by another thread
+                yield item
+
+    describer._ended = Racing({WEB: 0.0})
+    describer._forget_ended()
+    assert not describer._ended
+
+
+def test_the_host_is_no_pods_container_whatever_a_pods_status_says(describer: Describer) -> None:
+    describer.refresh(ContainerIdentity(HOST_CONTAINER_ID, HOST_CONTAINER_ID))
+    assert describer._new.empty()
+
+
+def test_one_that_the_filters_let_pass_is_reported_though_its_workload_stays_unknown(
+    runtime: Runtime,
+) -> None:
+    """The runtime tells the namespace, and the API server is away for minutes, or refuses."""
+    now = [1000.0]
+    inventory = Inventory(hold=SOON, must_pass=True, clock=lambda: now[0])
+    which = Filters(namespaces=("default",))
+    describer = Describer(inventory, RuntimeMetadata([runtime], in_cluster=True), which)
+    other = container(1, inventory)
+    inventory.seen(WEB)
+    runtime.names[WEB] = replace(METADATA, pod_uid=WEB.pod_uid, workload=None)
+    for one in (WEB, other):
+        describer._look_up(one)
+    now[0] += SOON - 1
+    assert inventory.changed(now[0], 0.0) == ()
+    now[0] += 1
+    assert [report.container for report in inventory.changed(now[0], 0.0)] == [WEB]
 
 
 def test_stop_ends_an_idle_one(describer: Describer) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sensor.model.container import ContainerIdentity
 from sensor.node.admission import EXCLUDED_MAX, Admission
 from sensor.node.inventory import GRACE, Inventory
-from tests.unit.reports import WEB, use
+from tests.unit.reports import METADATA, WEB, use
 
 
 class Clock:
@@ -113,3 +113,64 @@ def test_the_memory_of_excluded_ones_is_bounded() -> None:
     assert not admission.is_excluded("0")
     assert admission.is_excluded("1")
     assert admission.exclusions == EXCLUDED_MAX + 1
+
+
+def numbered(number: int) -> ContainerIdentity:
+    return ContainerIdentity(f"{number:064x}", "containerd")
+
+
+def test_one_that_the_filters_let_pass_waits_for_its_name_no_longer_than_others(clock: Clock) -> None:
+    inventory = Inventory(hold=5, must_pass=True, clock=clock)
+    inventory.seen(WEB)
+    assert reported(inventory, 1100) == []  # nobody knows yet whether it passes
+    clock.now = 1100
+    inventory.passed(WEB)
+    clock.now = 1104
+    inventory.passed(WEB)  # said at each look-up
+    assert reported(inventory, 1104.9) == []
+    assert reported(inventory, 1105) == [(WEB.id, True, 0)]
+
+
+def test_at_the_end_what_waits_for_the_rest_of_its_names_is_reported(clock: Clock) -> None:
+    plain, named, sandbox = numbered(1), WEB, ContainerIdentity("5a" * 32, "containerd", "pod")
+    inventory = Inventory(hold=5, clock=clock)
+    for one in (plain, named, sandbox):
+        inventory.seen(one)
+    inventory.describe(named, METADATA)
+    assert reported(inventory, 1001) == []
+    inventory.admit_the_last()
+    assert reported(inventory, 1001) == [(plain.id, True, 0), (named.id, True, 0)]
+
+
+def test_at_the_end_what_the_filters_have_not_let_pass_is_not_reported(clock: Clock) -> None:
+    inventory = Inventory(hold=5, must_pass=True, clock=clock)
+    inventory.seen(WEB)
+    inventory.describe(WEB, METADATA)
+    inventory.admit_the_last()
+    assert reported(inventory, 2000) == []
+    inventory.passed(WEB)
+    inventory.admit_the_last()
+    assert reported(inventory, 2000) == [(WEB.id, True, 0)]
+
+
+def test_one_that_is_excluded_and_runs_is_remembered_however_many_come_and_go(clock: Clock) -> None:
+    """Or its end, which is late news for the kernel's list, would be reported."""
+    inventory = Inventory(clock=clock)
+    inventory.exclude(WEB)
+    for number in range(EXCLUDED_MAX + 1):
+        inventory.exclude(numbered(number))
+        inventory.ended(numbered(number), 1000)
+    assert inventory.is_excluded(WEB.id)
+    assert not inventory.is_excluded(numbered(0).id)  # the first that ended
+    assert inventory.is_excluded(numbered(EXCLUDED_MAX).id)
+    assert not inventory.seen(WEB, 0.0)
+
+
+def test_one_that_ended_before_it_was_excluded_counts_as_ended(clock: Clock) -> None:
+    inventory = Inventory(clock=clock)
+    inventory.exclude(WEB)
+    for number in range(EXCLUDED_MAX + 1):
+        inventory.seen(numbered(number))
+        inventory.ended(numbered(number), 1000)
+        inventory.exclude(numbered(number))
+    assert inventory.is_excluded(WEB.id)

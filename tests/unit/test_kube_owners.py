@@ -212,6 +212,18 @@ def test_a_server_that_has_not_read_its_roles_yet_is_not_taken_at_its_word(
     assert owners.workload(lone) == Workload("ReplicaSet", "lone-5d4") and not caplog.text
 
 
+def test_what_is_at_hand_takes_no_request(server: KubeServer, owners: Owners) -> None:
+    holds(server, f"{REPLICA_SETS}/web-1", owner=owned("Deployment", "web", "d"))
+    one = a_pod("ReplicaSet", "web-1")
+    assert owners.at_hand(one) is None
+    assert owners.at_hand(a_pod("DaemonSet", "agent")) == Workload("DaemonSet", "agent")
+    assert server.calls == []
+    assert owners.workload(one) == Workload("Deployment", "web")
+    asked = list(server.calls)
+    assert owners.at_hand(one) == Workload("Deployment", "web")
+    assert server.calls == asked
+
+
 def test_a_server_that_is_away_is_not_asked_for_each_owner(
     server: KubeServer, owners: Owners, clock: Clock
 ) -> None:

@@ -8,12 +8,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from sensor.model.container import ContainerIdentity, ContainerMetadata, Image
+from sensor.model.container import ContainerIdentity, ContainerMetadata, Image, Workload
 from sensor.node.identify.engine_api import EngineApi
 from sensor.node.identify.image_reference import image_name, manifest_digest, repository
 from sensor.node.identify.metadata import RuntimeMetadata, runtime_metadata
@@ -374,6 +375,44 @@ class TestRuntimeMetadata:
         assert metadata.next_retry(identity("docker")) == 1.0
         now[0] = 1.0
         assert metadata.lookup(identity("docker")) == POD
+
+    def test_what_the_pods_author_wrote_counts_before_what_a_runtime_says(self) -> None:
+        declared = RuntimeMetadata((Source(POD),), declared_image=lambda found: f"{found.name}:1")
+        assert declared.lookup(identity("docker")).image == Image("web:1", DIGEST)
+        unknown = RuntimeMetadata((Source(POD),), declared_image=lambda _: None)
+        assert unknown.lookup(identity("docker")) == POD
+
+    def test_a_digest_is_asked_for_again(self) -> None:
+        """The runtime may just be starting; but a report need not wait for it."""
+        now = [0.0]
+        metadata = RuntimeMetadata((Source(replace(POD, image=Image("x"))),), lambda: now[0])
+        container = identity("docker")
+        states = []
+        while True:
+            metadata.lookup(container)
+            states.append((metadata.is_enough(container), metadata.is_settled(container)))
+            if (retry := metadata.next_retry(container)) is None:
+                break
+            now[0] = retry
+        assert states == [(False, False), *[(True, False)] * 8, (True, True)]
+        assert (metadata.counters.answered, metadata.counters.given_up) == (1, 0)
+
+    def test_a_pods_owner_is_asked_for_until_it_is_told(self) -> None:
+        """A pod that does not change brings no news of it, and filters may wait for it."""
+        now = [0.0]
+        source = Source(replace(POD, pod_uid="uid", workload=None))
+        metadata = RuntimeMetadata((source,), lambda: now[0], in_cluster=True)
+        container = identity("docker")
+        for _ in range(2000):  # more than a float's exponent has room for
+            metadata.lookup(container)
+            retry = metadata.next_retry(container)
+            assert retry is not None and now[0] < retry <= now[0] + 60
+            now[0] = retry
+        assert metadata.is_settled(container)
+        assert (metadata.counters.answered, metadata.counters.given_up) == (1, 0)
+        source.known = replace(POD, pod_uid="uid", workload=Workload("CronJob", "nightly"))
+        assert metadata.lookup(container).workload == Workload("CronJob", "nightly")
+        assert metadata.next_retry(container) is None
 
     def test_bounded_and_forgotten(self) -> None:
         source = Source(POD)

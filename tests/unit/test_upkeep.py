@@ -83,6 +83,9 @@ class Registry:
     def identity(self, namespace: int) -> ContainerIdentity | None:
         return self.known.get(namespace)
 
+    def container_ids(self) -> frozenset[str]:
+        return frozenset(container.id for container in self.known.values())
+
     def admit_process(self, pid: int) -> ContainerIdentity | NotAContainer | None:
         if self.admit_error is not None:
             raise self.admit_error
@@ -371,3 +374,13 @@ def test_stop_ends_a_first_scan_under_way(node: Node, monkeypatch: pytest.Monkey
     node.upkeep.join(5)
     assert len(asked) == 1
     assert node.lacks("first scan")
+
+
+def test_one_that_ended_before_its_first_event_was_worked_on_is_asked_for(node: Node) -> None:
+    """Who finds it held already does not ask for its name any more."""
+    node.registry.ended = (WEB,)
+    node.upkeep._round()
+    assert node.describer._new.get_nowait() == (WEB, False)
+    node.registry.ended = (WEB,)
+    node.upkeep._round()
+    assert node.describer._new.empty()

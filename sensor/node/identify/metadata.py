@@ -47,11 +47,17 @@ class _Known:
 
     is_named: bool = False
     """All names are known; the digest of an image that was never in a registry never is."""
+    lacks_owner: bool = False
+    """The API server is yet to tell its workload, and tells nobody when it can: it is asked for ever."""
 
     @property
     def is_settled(self) -> bool:
         is_whole = self.metadata.is_sandbox or self.metadata.image.digest is not None
         return (self.is_named and is_whole) or self.tries >= _TRIES_MAX
+
+    @property
+    def may_learn(self) -> bool:
+        return not self.is_settled or self.lacks_owner
 
     @property
     def is_enough(self) -> bool:
@@ -63,8 +69,8 @@ class RuntimeMetadata:
 
     Of two answers that of the earlier source counts. ``in_cluster`` tells that a source knows workloads:
     a pod's container is complete with one only. ``declared_image`` tells the image that the author of a
-    container's pod wrote, which counts before what a runtime calls it. Thread-safe. Blocks while a source is asked;
-    ``next_retry`` tells when asking again makes sense.
+    container's pod wrote, which counts before what a runtime calls it. Thread-safe. Blocks while a source
+    is asked; ``next_retry`` tells when asking again makes sense.
     """
 
     def __init__(
@@ -88,7 +94,7 @@ class RuntimeMetadata:
         with self._lock:
             known = self._remember(identity)
             now = self._clock()
-            if not known.is_settled and now >= known.next_try:
+            if known.may_learn and now >= known.next_try:
                 self._ask(identity, known, now)
             return known.metadata
 
@@ -96,7 +102,7 @@ class RuntimeMetadata:
         """Return when (seconds of the clock) to look up again, None if that would bring nothing."""
         with self._lock:
             known = self._known.get(identity)
-            return None if known is None or known.is_settled else known.next_try
+            return known.next_try if known is not None and known.may_learn else None
 
     def is_settled(self, identity: ContainerIdentity) -> bool:
         """Whether nothing more is expected to be learnt."""
@@ -115,7 +121,7 @@ class RuntimeMetadata:
         with self._lock:
             known = self._known.get(identity)
             if known is not None:
-                known.tries, known.next_try, known.is_named = 0, 0.0, False
+                known.tries, known.next_try, known.is_named, known.lacks_owner = 0, 0.0, False, False
 
     def forget(self, identity: ContainerIdentity) -> None:
         """Drop what is known of a container that has ended."""
@@ -142,7 +148,10 @@ class RuntimeMetadata:
                 break
         known.metadata = self._as_declared(found.or_else(known.metadata))
         known.is_named = self._is_named(known.metadata)
+        known.lacks_owner = self._lacks_owner(known.metadata)
         known.next_try = now + min(_FIRST_RETRY_SECONDS * 2**known.tries, _LAST_RETRY_SECONDS)
+        if known.tries >= _TRIES_MAX:
+            return  # counted before
         known.tries += 1
         if known.metadata.name is not None:
             self.counters.answered += known.is_settled
@@ -157,8 +166,11 @@ class RuntimeMetadata:
         if found.is_sandbox:
             return True
         is_named = found.name is not None and found.image.name is not None
-        lacks_owner = self._in_cluster and found.pod_uid is not None and found.workload is None
-        return is_named and not lacks_owner
+        return is_named and not self._lacks_owner(found)
+
+    def _lacks_owner(self, found: ContainerMetadata) -> bool:
+        in_pod = found.pod_uid is not None and not found.is_sandbox
+        return self._in_cluster and in_pod and found.workload is None
 
 
 def runtime_metadata(

@@ -79,8 +79,8 @@ _REASONS = {
     "too_many_processes": "More processes run than the sensor asks.",
     "too_many_packages": "It has loaded more packages than the sensor keeps for one container.",
     "file_system_hangs": "Reading one of its files did not come back within 20 s.",
-    "no_process_seen": "The container runtime or the API server says that it runs, and the kernel has shown no "
-    "process of it: a sandboxed runtime such as gVisor or Kata, or lost events.",
+    "no_process_seen": "The container runtime or the API server says that it runs, and the kernel has shown "
+    "no process of it: a sandboxed runtime such as gVisor or Kata, or lost events.",
     "packages_not_watched": "It is reported by a sensor that watches a whole cluster through its API server "
     "and looks into no container. Run the sensor on its node to see what it loads.",
     "failed": "A defect of the sensor; its log says which. Please report it.",

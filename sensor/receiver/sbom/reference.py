@@ -6,7 +6,7 @@ from sensor.model.image_reference import ImageReference
 
 
 def normalised(name: str) -> str:
-    """``my-app`` is ``docker.io/library/my-app:latest``; one with a digest keeps that and loses its tag, since
+    """``my-app`` is ``docker.io/library/my-app:latest``; one with a digest keeps that and loses its tag, as
     the digest alone says which image it is. What is no reference stays as it is."""
     text = name.strip().removeprefix("docker-pullable://")
     reference = ImageReference.parse(text)

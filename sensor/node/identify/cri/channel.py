@@ -96,7 +96,10 @@ class Channel:
         path = f"/runtime.{self._version}.RuntimeService/GetContainerEvents"
         stream = self._channel.unary_stream(path)
         request = cri.GetEventsRequest().SerializeToString()
-        return EventCall(self._grpc, stream(request), self._counters)
+        try:
+            return EventCall(self._grpc, stream(request), self._counters)
+        except ValueError:
+            raise _closed() from None
 
     def close(self) -> None:
         """Calls under way end with an error."""
@@ -112,7 +115,7 @@ class Channel:
         except self._grpc.RpcError as error:
             failure = _error(error)
         except ValueError:  # of a closed channel
-            failure = CriError("cancelled", "the connection was closed")
+            failure = _closed()
         except DecodeError as error:
             failure = CriError(UNDECODABLE, str(error))
         else:
@@ -153,6 +156,10 @@ class EventCall:
 
 def _error(error: Any) -> CriError:
     return CriError(error.code().name.lower(), error.details() or "")
+
+
+def _closed() -> CriError:
+    return CriError("cancelled", "the connection was closed")
 
 
 def _load_grpc() -> Any:

@@ -41,7 +41,7 @@ class CriMetadata:
         self._counters = CriCounters()
         self._lock = threading.Lock()
         self._runtimes: dict[Endpoint, Runtime] = {}
-        self._sockets: set[tuple[int, int, int]] = set()
+        self._sockets: set[tuple[int, int, int] | None] = set()
         self._streams: dict[Endpoint, EventStream] = {}
         self._streaming = False
         self._closed = False
@@ -115,6 +115,9 @@ class CriMetadata:
         found = socket_id(self._host, endpoint.path)
         # Some link the path of one distribution to that of another.
         if found is not None and found not in self._sockets:
+            self._sockets = {socket_id(self._host, known.path) for known in self._runtimes}
+            if found in self._sockets:  # made anew, under all its names
+                return
             self._sockets.add(found)
             connection = Connection(self._host, endpoint.path, self._counters)
             self._runtimes[endpoint] = Runtime(connection, self._counters)
