@@ -17,7 +17,7 @@ test: lint  ## as root: lint, then every test, real kernel and containers includ
 	@$(BIN)/pytest --kernel --containers --browser --fuzz
 
 test-cluster: apiserver  ## as root: real API server, real containerd: is every container whose it says it is
-	@$(BIN)/pytest tests/cluster --cluster
+	@scripts/test-cluster
 
 apiserver: setup  ## build the kube-apiserver that test-cluster runs, once, into the user's cache
 	@$(BIN)/python -m tests.cluster.build
