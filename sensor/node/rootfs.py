@@ -105,6 +105,9 @@ class Unreadable(Exception):
         return Skipped(self.reason, self.detail)
 
 
+FileIdentity = tuple[int, int, int, int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class FileStat:
     """What fstat(2) said. ``size`` is in bytes, times are nanoseconds since the epoch."""
@@ -116,15 +119,22 @@ class FileStat:
     ctime_ns: int
     is_directory: bool
     is_regular: bool
+    links: int = 1
+    """0 for what was unlinked; folders of an overlay always say 1."""
+    is_of_container: bool = False
+    """Changed since the container was made: not what the image brought."""
 
     @property
-    def identity(self) -> tuple[int, int, int, int]:
+    def identity(self) -> FileIdentity:
         """Equal for one file of an image layer in every container on the node.
 
-        Without the device: overlayfs gives every container a device number of its own, while
-        inode and times come through from the layer.
+        Without the device for these: overlayfs gives every container a device number of its own, while
+        inode and times come through from the layer. With it for what the container changed: a folder keeps
+        its inode number then, and two containers of one image that start together change theirs within
+        one tick of the clock that files go by.
         """
-        return (self.inode, self.size, self.mtime_ns, self.ctime_ns)
+        device = self.device if self.is_of_container else 0
+        return (self.inode, self.size, self.mtime_ns, self.ctime_ns, device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +158,13 @@ class RootFilesystem:
     def __init__(self, root_fd: int, *, time_limit: float = TIME_LIMIT_SECONDS) -> None:
         self._root_fd = root_fd
         self._time_limit = time_limit
+        # Layers are unpacked before a container of them is made, which makes its root anew.
+        self._made_ns = _changed(root_fd)
 
     def stat(self, path: str) -> FileStat:
         """Return the state of the file that ``path`` leads to. Raises Unreadable."""
         with self._opened(path, os.O_PATH) as fd:
-            return _file_stat(fd, path)
+            return _file_stat(fd, path, self._made_ns)
 
     def read(self, path: str, limit: int = 1 << 20) -> bytes:
         """Return the whole of a regular file of at most ``limit`` bytes. Raises Unreadable."""
@@ -227,7 +239,15 @@ def _unreadable(number: int, path: str) -> Unreadable:
     return Unreadable(_REASONS.get(number, SkipReason.IO_ERROR), f"{path}: {os.strerror(number)}")
 
 
-def _file_stat(fd: int, path: str) -> FileStat:
+def _changed(fd: int) -> int:
+    """When the folder last changed, ns since the epoch; 0 where it cannot be told."""
+    try:
+        return os.fstat(fd).st_ctime_ns
+    except OSError:
+        return 0
+
+
+def _file_stat(fd: int, path: str, made_ns: int = 0) -> FileStat:
     try:
         status = os.fstat(fd)
     except OSError as error:
@@ -240,6 +260,8 @@ def _file_stat(fd: int, path: str) -> FileStat:
         ctime_ns=status.st_ctime_ns,
         is_directory=stat.S_ISDIR(status.st_mode),
         is_regular=stat.S_ISREG(status.st_mode),
+        links=status.st_nlink,
+        is_of_container=status.st_ctime_ns >= made_ns,
     )
 
 

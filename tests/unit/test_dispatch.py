@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +21,9 @@ SKIP = {reason: Skipped(reason, "why") for reason in SkipReason}
 
 
 @pytest.fixture
-def root() -> Iterator[RootFilesystem]:
-    descriptor = os.open("/", os.O_PATH)
+def root(tmp_path: Path) -> Iterator[RootFilesystem]:
+    (tmp_path / "a.py").touch()
+    descriptor = os.open(tmp_path, os.O_PATH)
     yield RootFilesystem(descriptor)
     os.close(descriptor)
 
@@ -146,6 +148,17 @@ def test_an_open_question_counts_more_than_nothing_and_less_than_a_loss(root: Ro
         for order in (resolvers[:count], resolvers[:count][::-1]):
             dispatcher = Dispatcher(order, Hosting(PYPI))
             assert reason(dispatcher.resolve(event("/a.py"), root)) is answers[count - 1]
+
+
+def test_nobodys_file_that_was_removed_may_have_been_somebodys(root: RootFilesystem, tmp_path: Path) -> None:
+    python = Scripted()
+    python.answer = lambda _root, _path: SKIP[SkipReason.NOT_A_PACKAGE]
+    dispatcher = Dispatcher([python], Hosting(PYPI))
+    assert reason(dispatcher.resolve(event("/a.py"), root)) is SkipReason.NOT_A_PACKAGE
+    (tmp_path / "a.py").unlink()
+    assert reason(dispatcher.resolve(event("/a.py"), root)) is SkipReason.VANISHED
+    opened_after = event("/a.py", flags=EventFlag.DELETED)
+    assert reason(dispatcher.resolve(opened_after, root)) is SkipReason.NOT_A_PACKAGE
 
 
 def test_a_cut_path_is_a_loss_only_where_a_package_may_be_missing(root: RootFilesystem) -> None:

@@ -103,16 +103,16 @@ def test_folders_of_a_container_are_bounded(container: Container, monkeypatch: p
 def test_site_cache_is_bounded_in_number_and_weight() -> None:
     cache = SiteCache(size=3, weight=5)
     for number in range(4):
-        cache.put((f"/{number}", (0, 0, 0, 0)), Site(f"/{number}"), float("inf"))
+        cache.put((f"/{number}", (0, 0, 0, 0, 0)), Site(f"/{number}"), float("inf"))
     assert (len(cache), cache.weight, cache.evictions) == (3, 3, 1)
-    assert cache.get(("/0", (0, 0, 0, 0)), 0) is None
+    assert cache.get(("/0", (0, 0, 0, 0, 0)), 0) is None
     one = Distribution("/h", "six-1.dist-info")
     heavy = Site("/h", outside=(("/1", one), ("/2", one), ("/3", one)))
-    cache.put(("/h", (0, 0, 0, 0)), heavy, float("inf"))
+    cache.put(("/h", (0, 0, 0, 0, 0)), heavy, float("inf"))
     assert (len(cache), cache.weight, cache.evictions) == (2, 5, 3)
-    cache.put(("/h", (0, 0, 0, 0)), heavy, 1.0)
+    cache.put(("/h", (0, 0, 0, 0, 0)), heavy, 1.0)
     assert (len(cache), cache.weight) == (2, 5)
-    assert cache.get(("/h", (0, 0, 0, 0)), 2.0) is None  # outlived
+    assert cache.get(("/h", (0, 0, 0, 0, 0)), 2.0) is None  # outlived
     assert (cache.hits, cache.misses) == (0, 2)
 
 

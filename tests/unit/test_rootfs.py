@@ -58,9 +58,25 @@ def test_reads_lists_and_stats_what_is_there(root: RootFilesystem, inside: Path)
     }
     found, truth = root.stat("/app/file"), (inside / "app" / "file").stat()
     assert (found.inode, found.device, found.size) == (truth.st_ino, truth.st_dev, 7)
-    assert found.identity == (truth.st_ino, 7, truth.st_mtime_ns, truth.st_ctime_ns)
+    assert found.identity == (truth.st_ino, 7, truth.st_mtime_ns, truth.st_ctime_ns, truth.st_dev)
     assert found.is_regular and not found.is_directory
     assert root.stat("/app").is_directory
+
+
+def test_what_the_image_brought_goes_without_its_device(inside: Path) -> None:
+    inside.mkdir()
+    (inside / "of-the-image").touch()
+    while (inside / "of-the-image").stat().st_ctime_ns >= inside.stat().st_ctime_ns:
+        (inside / "made").mkdir()  # as the root is, when a container is made
+        (inside / "made").rmdir()
+    descriptor = os.open(inside, os.O_PATH)
+    try:
+        root = RootFilesystem(descriptor)
+        (inside / "of-the-container").touch()
+        assert root.stat("/of-the-image").identity[4] == 0
+        assert root.stat("/of-the-container").identity[4] == inside.stat().st_dev
+    finally:
+        os.close(descriptor)
 
 
 def test_empty_file_and_exact_limit(root: RootFilesystem, inside: Path) -> None:

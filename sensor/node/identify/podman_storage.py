@@ -12,7 +12,7 @@ from sensor.model.container import ContainerIdentity, ContainerMetadata
 from sensor.node.identify.cgroup import CRIO, PODMAN, UNKNOWN
 from sensor.node.identify.image_reference import image
 from sensor.node.identify.untrusted import field, parse_json, read_json, text
-from sensor.node.rootfs import RootFilesystem, Unreadable
+from sensor.node.rootfs import FileIdentity, RootFilesystem, Unreadable
 
 _CONTAINERS = (
     "/var/lib/containers/storage/overlay-containers/containers.json",
@@ -60,7 +60,7 @@ class _Records:
     def __init__(self, host: RootFilesystem, path: str) -> None:
         self._host = host
         self._path = path
-        self._state: tuple[int, int, int, int] | None = None
+        self._state: FileIdentity | None = None
         self._by_id: dict[str, Any] = {}
 
     def get(self, record_id: str) -> Any:

@@ -17,7 +17,7 @@ from sensor.node.backfill.hsperf import PerfData
 from sensor.node.backfill.processes import ProcessFile
 from sensor.node.resolve.java.contents import ARCHIVES
 from sensor.node.resolve.java.origins import Origins
-from sensor.node.rootfs import RootFilesystem, Unreadable
+from sensor.node.rootfs import FileIdentity, RootFilesystem, Unreadable
 
 ARCHIVES_MAX = 4000
 """Of one process; an application server has about 1,500."""
@@ -84,7 +84,7 @@ class _Gathering:
     def __init__(self, root: RootFilesystem, origins: Origins) -> None:
         self._root = root
         self._origins = origins
-        self._names: dict[tuple[int, int, int, int], str] = {}
+        self._names: dict[FileIdentity, str] = {}
         self._added: set[str] = set()
         self.found = Candidates()
 
@@ -138,7 +138,7 @@ class _Gathering:
         self.found.paths.append(path)
         return True
 
-    def _identity(self, path: str) -> tuple[int, int, int, int] | None:
+    def _identity(self, path: str) -> FileIdentity | None:
         """None if it is no file that classes could be in: on a class path also what is not there stands."""
         try:
             status = self._root.stat(path)

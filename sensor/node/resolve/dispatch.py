@@ -10,7 +10,7 @@ from sensor.model.package import Ecosystem, PackageUse, Skipped, SkipReason
 from sensor.node.resolve.interface import ProgramResolver, Resolution, Resolver
 from sensor.node.resolve.openers import Openers
 from sensor.node.resolve.runtimes import named
-from sensor.node.rootfs import RootFilesystem
+from sensor.node.rootfs import RootFilesystem, Unreadable
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +89,8 @@ class Dispatcher:
             matters = any(resolver.opener_matters for resolver in asked)
             return Skipped(SkipReason.PATH_TRUNCATED, event.path) if matters else NOTHING
         result = self._ask([(resolver.ecosystem, resolver.resolve) for resolver in asked], root, event.path)
+        if _is_of_nobody(result):
+            result = _unless_removed(result, root, event)
         if _has_vanished(result) and not any(resolver.opener_matters for resolver in asked):
             return NOTHING  # a native that its program unpacked, mapped and unlinked: JNI does so
         return result
@@ -125,6 +127,25 @@ class Dispatcher:
             elif _tells_more(result.reason, skipped.reason):
                 skipped = result
         return tuple(uses) or skipped
+
+
+def _is_of_nobody(result: Resolution) -> bool:
+    return isinstance(result, Skipped) and result.reason is SkipReason.NOT_A_PACKAGE
+
+
+def _unless_removed(result: Resolution, root: RootFilesystem, event: KernelEvent) -> Resolution:
+    """Nobody's file that is no longer there may have been somebody's: what says whose went before it.
+
+    A container that was removed at once (`docker run --rm`) loses the upper layer of its overlay while we
+    hold its root. Its files are then found no more, or, as long as the overlay remembers them, without links.
+    """
+    if event.flags & EventFlag.DELETED:
+        return result  # it was so when it was opened
+    try:
+        links = root.stat(event.path).links
+    except Unreadable as error:
+        return error.skipped() if error.reason is SkipReason.VANISHED else result
+    return result if links else Skipped(SkipReason.VANISHED, event.path)
 
 
 def _has_vanished(result: Resolution) -> bool:

@@ -27,7 +27,7 @@ from sensor.node.resolve.elf import DynamicFacts, NotElf, dynamic_facts
 from sensor.node.resolve.lru import LruCache
 from sensor.node.resolve.running import executable_path, mapped_runtimes
 from sensor.node.resolve.runtimes import SYMBOLS, exported_by, library_of, named, named_only, needed_by
-from sensor.node.rootfs import RootFilesystem, Unreadable
+from sensor.node.rootfs import FileIdentity, RootFilesystem, Unreadable
 
 UNSURE_SECONDS = 30.0
 """Life of an answer that a later dlopen or a readable file may change."""
@@ -71,7 +71,7 @@ class Openers:
         self.hosting: LruCache[_Executable, frozenset[Ecosystem]] = LruCache(_ENTRIES)
         self.paths: LruCache[_Executable, str] = LruCache(_ENTRIES)
         # What an executable says, the same in all containers of one image.
-        self.facts: LruCache[tuple[str, tuple[int, int, int, int]], DynamicFacts] = LruCache(_ENTRIES)
+        self.facts: LruCache[tuple[str, FileIdentity], DynamicFacts] = LruCache(_ENTRIES)
 
     def observe(self, event: KernelEvent) -> None:
         """Learn from an event. Call it for every event, before :meth:`ecosystems`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from sensor.node.resolve.dotnet.deps import LIMIT, Asset, Deps, NotDeps, parse_deps
 from sensor.node.resolve.dotnet.weighed import WeighedCache
 from sensor.node.resolve.lru import LruCache
-from sensor.node.rootfs import RootFilesystem, Unreadable
+from sensor.node.rootfs import FileIdentity, RootFilesystem, Unreadable
 
 _SUFFIX = ".deps.json"
 _CLIMB = 6
@@ -24,15 +24,13 @@ _NONE = Deps()
 # Folders of the system, large and without applications.
 _SYSTEM = frozenset({"", "/usr", "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local", "/usr/local/lib"})
 
-_Identity = tuple[int, int, int, int]
-
 
 class Applications:
     """Caches what folders hold and what documents say; both are the same in all containers of an image."""
 
     def __init__(self) -> None:
-        self.folders: LruCache[tuple[str, _Identity], tuple[str, ...]] = LruCache(_FOLDERS)
-        self.documents: WeighedCache[_Identity, Deps] = WeighedCache(
+        self.folders: LruCache[tuple[str, FileIdentity], tuple[str, ...]] = LruCache(_FOLDERS)
+        self.documents: WeighedCache[FileIdentity, Deps] = WeighedCache(
             _DOCUMENTS, _ASSETS, lambda deps: len(deps.assets)
         )
 

@@ -15,7 +15,7 @@ from sensor.node.resolve.dotnet.weighed import WeighedCache
 from sensor.node.resolve.dotnet.window import BadImage, Window
 from sensor.node.resolve.interface import Resolution
 from sensor.node.resolve.lru import LruCache
-from sensor.node.rootfs import RootFilesystem, Unreadable
+from sensor.node.rootfs import FileIdentity, RootFilesystem, Unreadable
 
 _ASSEMBLIES = 8192
 _EXTRACTIONS = 256
@@ -39,7 +39,7 @@ class DotnetResolver:
         self.applications = Applications()
         self.single_files = SingleFiles()
         # What an assembly says of itself; True for a file that is none.
-        self.assemblies: LruCache[tuple[int, int, int, int], Assembly | bool] = LruCache(_ASSEMBLIES)
+        self.assemblies: LruCache[FileIdentity, Assembly | bool] = LruCache(_ASSEMBLIES)
         # Of executed bundles, by the name of the folder that they extract files to.
         self.extracted: WeighedCache[str, Deps] = WeighedCache(
             _EXTRACTIONS, _EXTRACTED_ASSETS, lambda deps: len(deps.assets)

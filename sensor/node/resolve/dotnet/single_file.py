@@ -11,7 +11,7 @@ from sensor.node.resolve.dotnet.bundle import Bundle, Entry, content_of, read_bu
 from sensor.node.resolve.dotnet.deps import LIMIT, Deps, NotDeps, parse_deps
 from sensor.node.resolve.dotnet.weighed import WeighedCache
 from sensor.node.resolve.dotnet.window import BadImage, Window
-from sensor.node.rootfs import RootFilesystem
+from sensor.node.rootfs import FileIdentity, RootFilesystem
 
 _PROGRAMS = 2048
 _KEPT = 60_000
@@ -51,7 +51,7 @@ class SingleFiles:
     """For one thread. Remembers which programs are none, too."""
 
     def __init__(self) -> None:
-        self.programs: WeighedCache[tuple[int, int, int, int], Contents | BadImage | bool] = WeighedCache(
+        self.programs: WeighedCache[FileIdentity, Contents | BadImage | bool] = WeighedCache(
             _PROGRAMS,
             _KEPT,
             lambda known: len(known.entries) + len(known.deps.assets) if isinstance(known, Contents) else 1,

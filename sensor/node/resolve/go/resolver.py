@@ -18,7 +18,7 @@ from sensor.node.resolve.go.pclntab import SECTIONS
 from sensor.node.resolve.go.program import Program, read_program
 from sensor.node.resolve.interface import Resolution
 from sensor.node.resolve.lru import LruCache
-from sensor.node.rootfs import FileStat, RootFilesystem, Unreadable
+from sensor.node.rootfs import FileIdentity, FileStat, RootFilesystem, Unreadable
 
 PROGRAMS = 256
 PACKAGES = 40_000
@@ -32,16 +32,14 @@ _PACKED = b"UPX!"
 _HEAD = 4096
 _MAX_OFFSET = 1 << 62
 
-_Identity = tuple[int, int, int, int]
-
 
 class GoResolver:
     """See :class:`sensor.node.resolve.interface.Resolver` and ``ProgramResolver``: it is both."""
 
     def __init__(self) -> None:
         # The same file in all containers of an image. Most are not Go, and those take little room.
-        self.programs: LruCache[_Identity, Program] = LruCache(PROGRAMS)
-        self.others: LruCache[_Identity, Skipped] = LruCache(_OTHERS)
+        self.programs: LruCache[FileIdentity, Program] = LruCache(PROGRAMS)
+        self.others: LruCache[FileIdentity, Skipped] = LruCache(_OTHERS)
         self._kept = 0  # packages
 
     @property

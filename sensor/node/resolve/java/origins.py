@@ -13,14 +13,14 @@ from sensor.node.resolve.java.contents import read_manifest
 from sensor.node.resolve.java.index import ClassIndex, hashed
 from sensor.node.resolve.java.resolver import uses_of
 from sensor.node.resolve.java.tree import DIRECTORY_BYTES, ENTRIES, SECONDS, read_tree
-from sensor.node.rootfs import RootFilesystem, Unreadable
+from sensor.node.rootfs import FileIdentity, RootFilesystem, Unreadable
 
 _CACHE_BYTES = 24 << 20
 _LAYER_BYTES = 1000
 _CLASS_PATHS_BYTES = 2 << 20
 _LASTING = frozenset({SkipReason.MALFORMED, SkipReason.ARCHIVE_BOUNDS})
 
-_Key = tuple[str, tuple[int, int, int, int]]
+_Key = tuple[str, FileIdentity]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from sensor.node.resolve.java.identity import is_jdk
 from sensor.node.resolve.java.package import maven_package
 from sensor.node.resolve.java.tree import Layer, read_tree
 from sensor.node.resolve.lru import LruCache
-from sensor.node.rootfs import RootFilesystem, Unreadable
+from sensor.node.rootfs import FileIdentity, RootFilesystem, Unreadable
 
 REVALIDATE_SECONDS = 1.0
 """How long the project of a folder of classes is believed without looking again."""
@@ -53,9 +53,7 @@ class JavaResolver:
         self._roots: WeakKeyDictionary[RootFilesystem, int] = WeakKeyDictionary()
         self._tokens = itertools.count()
         # What an archive holds: the same in all containers of one image.
-        self.archives: WeightedCache[tuple[str, tuple[int, int, int, int]], Resolution] = WeightedCache(
-            _CACHE_BYTES
-        )
+        self.archives: WeightedCache[tuple[str, FileIdentity], Resolution] = WeightedCache(_CACHE_BYTES)
         # What a folder of classes belongs to, in one root; briefly believed.
         self.folders: LruCache[tuple[int, str], tuple[Resolution, float]] = LruCache(_FOLDERS)
 

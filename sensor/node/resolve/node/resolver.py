@@ -35,7 +35,7 @@ from sensor.node.resolve.lru import LruCache
 from sensor.node.resolve.node.archive import BadArchive, read_manifest
 from sensor.node.resolve.node.manifest import NAMELESS, Manifest, is_name, npm_package, parse_manifest
 from sensor.node.resolve.node.path import InstallFolder, install_folder, is_claimed, is_yarn_archive
-from sensor.node.rootfs import RootFilesystem, Unreadable
+from sensor.node.rootfs import FileIdentity, RootFilesystem, Unreadable
 
 MANIFEST_LIMIT = 1 << 20
 """Bytes of a package.json. The largest in the registry's popular packages have some 100 KiB."""
@@ -55,7 +55,7 @@ _ABSENT = frozenset(
 )
 
 _Owner = Package | Skipped
-_ManifestKey = tuple[str, tuple[int, int, int, int]]
+_ManifestKey = tuple[str, FileIdentity]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from sensor.node.resolve.lru import LruCache
 from sensor.node.resolve.python.distribution import Distribution
 from sensor.node.resolve.python.editable import likely_prefixes, sites_with_projects
 from sensor.node.resolve.python.site import Site, read_site
-from sensor.node.rootfs import RootFilesystem, Unreadable
+from sensor.node.rootfs import FileIdentity, RootFilesystem, Unreadable
 
 BELIEVED_SECONDS = 1.0
 """How long a folder is taken as unchanged without a look: a ``pip install`` shows after it."""
@@ -37,7 +37,7 @@ _PATH_LENGTH = 1024
 
 _EMPTY_FOLDERS = 16_384
 
-_Key = tuple[str, tuple[int, int, int, int]]
+_Key = tuple[str, FileIdentity]
 _NO_SITE = Site("")
 
 
@@ -156,6 +156,7 @@ class Folders:
 
     def _look_for_projects(self, root: RootFilesystem, state: _Root, path: str) -> None:
         now = time.monotonic()
+        until = now + PREFIX_SECONDS
         for prefix in likely_prefixes(path):
             if now < state.prefixes.get(prefix, 0):
                 continue
@@ -163,7 +164,7 @@ class Folders:
                 return  # the rest at the next file
             if len(state.prefixes) >= _PREFIXES_OF_ROOT:
                 state.prefixes.clear()
-            state.prefixes[prefix] = now + PREFIX_SECONDS
+            state.prefixes[prefix] = until
             for site in sites_with_projects(root, prefix):
                 with contextlib.suppress(Unreadable):
                     self.get(root, site)

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from sensor.model.package import Skipped, SkipReason
 from sensor.node.resolve.lru import LruCache
 from sensor.node.resolve.python.folders import COST_FACTOR
-from sensor.node.rootfs import RootFilesystem, Unreadable
+from sensor.node.rootfs import FileIdentity, RootFilesystem, Unreadable
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ class Remembered(Generic[T]):
 
     def __init__(self, size: int, read: Callable[[RootFilesystem, str], T]) -> None:
         self._read = read
-        self._cache: LruCache[tuple[int, int, int, int], _Known[T]] = LruCache(size)
+        self._cache: LruCache[FileIdentity, _Known[T]] = LruCache(size)
 
     @property
     def hits(self) -> int:

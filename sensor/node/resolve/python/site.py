@@ -64,6 +64,9 @@ class Site:
 def read_site(root: RootFilesystem, folder: str) -> Site:
     """Return the site directory ``folder``, empty of distributions if it is none. Raises Unreadable."""
     entries = root.list(folder, ENTRIES)
+    # An overlay whose upper layer was removed still opens what it opened before, and lists nothing.
+    if not entries and not root.list("/", ENTRIES):
+        raise Unreadable(SkipReason.VANISHED, f"{folder}: the container's files were removed meanwhile")
     found = find_distributions(folder, entries, root)
     if folder.endswith(_SITE_NAMES[0]):
         found += conda_distributions(root, folder, {normalise(distribution.name) for distribution in found})
