@@ -27,6 +27,8 @@ typedef uint64_t u64;
 #define SEEN_ENTRIES 65536
 #define LOSS_ENTRIES 4096
 #define IGNORED_ENTRIES 1024
+/* For each CPU; a power of two. */
+#define RECENT_ENTRIES_LOG2 9
 
 enum event_kind {
 	EVENT_OPEN = 1,
@@ -109,6 +111,7 @@ enum counter {
 	COUNT_EXEC_SEEN,
 	COUNT_EXEC_SUBMITTED,
 	COUNT_HEARTBEAT,
+	COUNT_INTERNAL,        /* the kernel's own: below an overlay, or for an exec (EVENT_EXEC) */
 	COUNTERS,
 };
 

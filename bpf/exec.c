@@ -8,25 +8,28 @@
 
 int on_exec(struct bpf_raw_tracepoint_args *ctx)
 {
-	u64 task = CURRENT_TASK(), mount_namespace = task_mount_namespace(task), file;
-	struct opened opened = {};
+	u64 task = CURRENT_TASK(), mount_namespace = task_mount_namespace(task);
+	u64 mount_namespace_id = LOAD64(mount_namespace, MNT_NS_ID);
+	struct opened opened;
+	int out;
 
-	opened.key.mount_namespace_id = LOAD64(mount_namespace, MNT_NS_ID);
-	if (is_host(mount_namespace) || ignored.lookup(&opened.key.mount_namespace_id))
+	if (is_host(mount_namespace) || ignored.lookup(&mount_namespace_id))
 		return 0;
-	file = task_executable(task);
-	if (read_file(&opened, file) == COUNT_FAULT || read_inode(&opened) == COUNT_FAULT) {
-		count(COUNT_FAULT);
+	out = read_file(&opened, task_executable(task));
+	if (!out && read_identity(&opened, task, mount_namespace) == COUNT_FAULT)
+		out = COUNT_FAULT;
+	if (out) {
+		if (out == COUNT_FAULT)
+			count(COUNT_FAULT);
 		return 0;
 	}
-	read_executable(&opened.key, task);
 	opened.key.what = SEEN_EXEC;
 	if (seen.lookup(&opened.key)) {
 		count(COUNT_EXEC_SEEN);
 		return 0;
 	}
-	if (submit(ctx, task, EVENT_EXEC, opened.links ? 0 : EVENT_DELETED, &opened.key,
-		   opened.key.file_inode, opened.path))
+	if (submit(ctx, task, EVENT_EXEC, opened.inode.links ? 0 : EVENT_DELETED, &opened.key,
+		   opened.key.file_inode, opened.file.path))
 		count(COUNT_EXEC_SUBMITTED);
 	return 0;
 }

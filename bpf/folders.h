@@ -17,7 +17,7 @@
 #ifndef RUNTIME_SENSOR_FOLDERS_H
 #define RUNTIME_SENSOR_FOLDERS_H
 
-#include "kernel_read.h"
+#include "kernel_structs.h"
 #include "maps.h"
 
 /* The first bytes of names, little endian. */
@@ -32,32 +32,9 @@
 
 #define REGULAR_INIT_SIZE 2048
 
-struct entry {
-	u64 inode;
-	u64 parent;
-	u64 name;
-	u32 name_length;
-};
-
-inlined int read_entry(struct entry *entry, u64 dentry)
-{
-	char span[DENTRY_SPAN_SIZE];
-
-	if (READ(span, dentry, DENTRY_SPAN) < 0)
-		return -1;
-	entry->name = FIELD(u64, span, DENTRY_NAME - DENTRY_SPAN);
-	entry->name_length = FIELD(u32, span, DENTRY_NAME_LENGTH - DENTRY_SPAN);
-	entry->parent = FIELD(u64, span, DENTRY_PARENT - DENTRY_SPAN);
-	entry->inode = FIELD(u64, span, DENTRY_INODE - DENTRY_SPAN);
-	return 0;
-}
-
 inlined u64 name_head(struct entry *entry)
 {
-	u64 head = 0;
-
-	READ(head, entry->name, 0);
-	return head;
+	return read_word(entry->name);
 }
 
 inlined int holds_python_packages(struct entry *folder)
@@ -114,12 +91,8 @@ inlined int python_folder(struct entry *folder, u64 dentry)
 
 inlined int is_init(struct entry *file)
 {
-	u64 rest = 0;
-
-	if (file->name_length < 9 || name_head(file) != INIT)
-		return 0;
-	READ(rest, file->name, 8);
-	return (rest & 0xff) == '.';
+	return file->name_length >= 9 && name_head(file) == INIT &&
+	       (read_word(file->name + 8) & 0xff) == '.';
 }
 
 /* python3.6 to python3.99t below lib, lib32, lib64 or wherever: the parent's name starts with lib */
@@ -137,8 +110,7 @@ inlined void make_folder_key(struct seen_key *key, struct seen_key *file, u64 in
 {
 	*key = *file;
 	key->what = SEEN_FOLDER;
-	key->file_inode = 0;
-	READ(key->file_inode, inode, INODE_INO);
+	key->file_inode = inode_number(inode);
 }
 
 /* Whether this file of a Python folder speaks for all of them. */

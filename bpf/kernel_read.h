@@ -17,19 +17,35 @@
 /* A part of a struct that lies in a buffer read with one call. */
 #define FIELD(type, span, offset) (*(type *)((char *)(span) + (offset)))
 
+/* A load from the context of a program, which the verifier checks. */
+#define CONTEXT64(ctx, offset) (*(volatile u64 *)((char *)(ctx) + (offset)))
+
+/* A load from where the verifier knows a kernel struct to be: about 1 ns. A fault gives 0. */
+#define TYPED(type, base, offset) (*(volatile type *)((char *)(base) + (offset)))
+
 /*
  * Loads that start at the current task. Kernels 5.11 and later type the pointer that
- * bpf_get_current_task_btf returns, follow it through typed members, and fix up faults to 0:
- * next to free. Kernel 5.8 to 5.10 read explicitly.
+ * bpf_get_current_task_btf returns and follow it through typed members: next to free.
+ * Kernel 5.8 to 5.10 read explicitly.
  */
 #ifdef HAVE_TASK_BTF
 #define CURRENT_TASK() ((u64)bpf_get_current_task_btf())
-#define LOAD64(base, offset) (*(volatile u64 *)((char *)(base) + (offset)))
-#define LOAD32(base, offset) (*(volatile u32 *)((char *)(base) + (offset)))
+#define LOAD64(base, offset) TYPED(u64, base, offset)
+#define LOAD32(base, offset) TYPED(u32, base, offset)
 #else
 #define CURRENT_TASK() ((u64)bpf_get_current_task())
 #define LOAD64(base, offset) ({ u64 _value = 0; READ(_value, base, offset); _value; })
 #define LOAD32(base, offset) ({ u32 _value = 0; READ(_value, base, offset); _value; })
+#endif
+
+/*
+ * Kernels 6.2 and later type any address (bpf_rdonly_cast, which costs no instruction), so that
+ * everything can be loaded directly. BCC cannot call functions of the kernel by their BTF, so this
+ * calls a helper that does not exist, and sensor/node/capture/casts.py puts the real call in place.
+ */
+#ifdef HAVE_CASTS
+static u64 (*cast_address)(u64 address, u32 type) = (void *)CAST_PLACEHOLDER;
+#define AS(type, address) cast_address(address, TYPE_##type)
 #endif
 
 #endif

@@ -19,6 +19,23 @@ BPF_HASH(losses, struct loss_key, u64, LOSS_ENTRIES);
  * By the number that is never used again, so an entry cannot hit a later container. */
 BPF_HASH(ignored, u64, u8, IGNORED_ENTRIES);
 
+/*
+ * The last files found in `seen`, each at the one place that its key gives it: spares the walk to
+ * the folder and two dear lookups. By CPU, so that no two write one entry. An entry counts as long
+ * as `epoch` is what it was: user space raises it after taking anything out of `seen` and after
+ * adding to `ignored`.
+ */
+struct recent {
+	u64 epoch;
+	u64 file_inode;
+	u64 executable_inode;
+	u64 mount_namespace_id;
+	u32 file_device;
+	u32 executable_device;
+};
+BPF_PERCPU_ARRAY(recents, struct recent, 1 << RECENT_ENTRIES_LOG2);
+BPF_ARRAY(epoch, u64, 1);
+
 BPF_PERCPU_ARRAY(counters, u64, COUNTERS);
 
 /* Where a record is put together: too large for the stack of 512 bytes. The last name may start

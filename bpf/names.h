@@ -4,11 +4,7 @@
 #define RUNTIME_SENSOR_NAMES_H
 
 #include "maps.h"
-
-struct path {
-	u64 mnt;
-	u64 dentry;
-};
+#include "kernel_structs.h"
 
 /* Returns 0, or negative when there is no room left or the kernel would not let us read. The
  * names never start at offset 0 of a buffer: kernels 5.8 to 6.1 write one byte before the target

@@ -12,17 +12,19 @@
 #include "folders.h"
 
 #define FMODE_READ 1
+/* Of include/linux/fs.h: the file that an overlay opens below its own (4.19 and later), and an
+ * open for execve. Neither ever has a descriptor. */
+#define FMODE_NOACCOUNT 0x20000000
+#define FMODE_EXEC 0x20
 #define S_IFMT 0170000
 #define S_IFREG 0100000
 
 struct opened {
 	struct seen_key key;
 	struct entry entry;
-	struct path path;
-	u64 inode;
-	u64 size;
-	u32 links;
-	u32 wanted;
+	struct file file;
+	struct inode inode;
+	int wanted;
 };
 
 /* Magic numbers of include/uapi/linux/magic.h: nothing there is a package. */
@@ -54,32 +56,31 @@ inlined int dropped_namespace(u64 mount_namespace)
 	return 1;
 }
 
-/* Reads the struct file. Returns 0, or the counter of the way out. */
+/* Reads file and inode. Returns 0, or the counter of the way out. */
 inlined int read_file(struct opened *opened, u64 file)
 {
-	char span[FILE_SPAN_SIZE];
-	unsigned short mode = 0;
-
 	if (!file) /* another thread closed it already */
 		return COUNT_UNREADABLE;
-	if (READ(span, file, FILE_SPAN) < 0)
+	if (read_struct_file(&opened->file, file) < 0)
 		return COUNT_FAULT;
 	/* write-only and O_PATH descriptors read nothing */
-	if (!(FIELD(u32, span, FILE_MODE - FILE_SPAN) & FMODE_READ))
+	if (!(opened->file.mode & FMODE_READ))
 		return COUNT_UNREADABLE;
-	opened->path.mnt = FIELD(u64, span, FILE_PATH_MNT - FILE_SPAN);
-	opened->path.dentry = FIELD(u64, span, FILE_PATH_DENTRY - FILE_SPAN);
-	opened->inode = FIELD(u64, span, FILE_INODE - FILE_SPAN);
-	if (READ(mode, opened->inode, INODE_MODE) < 0)
+	if (read_struct_inode(&opened->inode, opened->file.inode) < 0)
 		return COUNT_FAULT;
-	return (mode & S_IFMT) == S_IFREG ? 0 : COUNT_NOT_REGULAR;
+	return (opened->inode.mode & S_IFMT) == S_IFREG ? 0 : COUNT_NOT_REGULAR;
+}
+
+inlined int is_internal(struct opened *opened)
+{
+	return opened->file.mode & FMODE_NOACCOUNT || opened->file.flags & FMODE_EXEC;
 }
 
 inlined int read_name(struct opened *opened)
 {
 	int wanted;
 
-	if (read_entry(&opened->entry, opened->path.dentry) < 0)
+	if (read_entry(&opened->entry, opened->file.path.dentry) < 0)
 		return COUNT_FAULT;
 	wanted = wanted_name(opened->entry.name, opened->entry.name_length);
 	if (wanted == WANTED_NODE_BARE && !below_node_modules(opened->entry.parent))
@@ -88,22 +89,6 @@ inlined int read_name(struct opened *opened)
 		wanted = WANTED_NOT;
 	opened->wanted = wanted;
 	return wanted == WANTED_NOT ? COUNT_NOT_WANTED : 0;
-}
-
-inlined int read_inode(struct opened *opened)
-{
-	char inode[INODE_SPAN_SIZE];
-	u64 super = 0, magic = 0;
-
-	if (READ(inode, opened->inode, INODE_SPAN) < 0)
-		return COUNT_FAULT;
-	super = FIELD(u64, inode, INODE_SB - INODE_SPAN);
-	opened->key.file_inode = FIELD(u64, inode, INODE_INO - INODE_SPAN);
-	opened->size = FIELD(u64, inode, INODE_SIZE - INODE_SPAN);
-	opened->links = FIELD(u32, inode, INODE_NLINK - INODE_SPAN);
-	if (READ(magic, super, SB_MAGIC) < 0 || READ(opened->key.file_device, super, SB_DEV) < 0)
-		return COUNT_FAULT;
-	return is_pseudo(magic) ? COUNT_PSEUDO : 0;
 }
 
 inlined void read_executable(struct seen_key *key, u64 task)
@@ -115,16 +100,32 @@ inlined void read_executable(struct seen_key *key, u64 task)
 	key->executable_device = LOAD32(super, SB_DEV);
 }
 
+/* Fills in the key, all of it. */
+inlined int read_identity(struct opened *opened, u64 task, u64 mount_namespace)
+{
+	struct super super;
+
+	if (read_struct_super(&super, opened->inode.super) < 0)
+		return COUNT_FAULT;
+	opened->key.file_inode = opened->inode.number;
+	opened->key.file_device = super.device;
+	opened->key.mount_namespace_id = LOAD64(mount_namespace, MNT_NS_ID);
+	opened->key.what = SEEN_FILE;
+	opened->key.zero = 0;
+	read_executable(&opened->key, task);
+	return is_pseudo(super.magic) ? COUNT_PSEUDO : 0;
+}
+
 /* Whether the file was spoken for before. Else `remember` is what to remember: the file or,
  * with EVENT_FOLDER in flags, its folder. */
 inlined int was_seen(struct opened *opened, struct seen_key *remember, u32 *flags)
 {
-	struct entry folder = {};
+	struct entry folder;
 
 	*remember = opened->key;
 	if (opened->wanted == WANTED_PYTHON || opened->wanted == WANTED_NODE) {
 		int python = opened->wanted == WANTED_PYTHON;
-		struct seen_key key = {};
+		struct seen_key key;
 		int failed = python ? python_folder(&folder, opened->entry.parent)
 				    : read_entry(&folder, opened->entry.parent);
 
@@ -132,7 +133,7 @@ inlined int was_seen(struct opened *opened, struct seen_key *remember, u32 *flag
 			make_folder_key(&key, &opened->key, folder.inode);
 			if (seen.lookup(&key))
 				return 1;
-			if (!python || speaks_for_folder(&opened->entry, &folder, opened->size,
+			if (!python || speaks_for_folder(&opened->entry, &folder, opened->inode.size,
 							 &opened->key)) {
 				*remember = key;
 				*flags |= EVENT_FOLDER;
@@ -143,47 +144,93 @@ inlined int was_seen(struct opened *opened, struct seen_key *remember, u32 *flag
 	return seen.lookup(remember) != 0;
 }
 
-inlined int filter(struct opened *opened, u64 task, u64 file)
+inlined u64 current_epoch(void)
+{
+	u32 zero = 0;
+	u64 *value = epoch.lookup(&zero);
+
+	return value ? *value : 0;
+}
+
+inlined struct recent *recent_place(struct seen_key *key)
+{
+	u64 mixed = key->file_inode ^ key->executable_inode << 20 ^ key->mount_namespace_id << 40;
+	u32 place = mixed * 0x9e3779b97f4a7c15ULL >> (64 - RECENT_ENTRIES_LOG2);
+
+	return recents.lookup(&place);
+}
+
+inlined int is_recent(struct recent *recent, struct seen_key *key, u64 now)
+{
+	return recent->file_inode == key->file_inode &&
+	       recent->executable_inode == key->executable_inode &&
+	       recent->mount_namespace_id == key->mount_namespace_id &&
+	       recent->file_device == key->file_device &&
+	       recent->executable_device == key->executable_device && recent->epoch == now;
+}
+
+inlined void make_recent(struct recent *recent, struct seen_key *key, u64 now)
+{
+	recent->epoch = now;
+	recent->file_inode = key->file_inode;
+	recent->executable_inode = key->executable_inode;
+	recent->mount_namespace_id = key->mount_namespace_id;
+	recent->file_device = key->file_device;
+	recent->executable_device = key->executable_device;
+}
+
+inlined int filter(struct opened *opened, u64 task, u64 mount_namespace, u64 file)
 {
 	int out = read_file(opened, file);
 
+	if (!out && is_internal(opened))
+		out = COUNT_INTERNAL;
 	if (!out)
 		out = read_name(opened);
 	if (!out)
-		out = read_inode(opened);
-	if (!out && ignored.lookup(&opened->key.mount_namespace_id))
-		out = COUNT_IGNORED;
-	if (!out)
-		read_executable(&opened->key, task);
+		out = read_identity(opened, task, mount_namespace);
 	return out;
 }
 
 inlined int handle_open(void *ctx, u64 task, u64 mount_namespace, u64 file)
 {
-	struct opened opened = {};
-	struct seen_key remember = {};
+	struct opened opened;
+	struct seen_key remember;
 	u32 kind = EVENT_OPEN, flags = 0;
-	int out;
+	int out = filter(&opened, task, mount_namespace, file);
 
-	opened.key.mount_namespace_id = LOAD64(mount_namespace, MNT_NS_ID);
-	out = filter(&opened, task, file);
 	if (out) {
 		count(out);
 		return 0;
 	}
-	remember = opened.key;
-	if (is_agent()) {
+	if (is_agent(task)) {
 		/* Its heartbeat always comes through; its other files are its own business. */
 		if (opened.key.file_inode != HEARTBEAT_INODE)
 			return 0;
+		remember = opened.key;
 		kind = EVENT_HEARTBEAT;
-	} else if (was_seen(&opened, &remember, &flags)) {
-		count(COUNT_SEEN);
-		return 0;
+	} else {
+		struct recent *recent = recent_place(&opened.key);
+		u64 now = current_epoch(); /* before looking into seen */
+
+		if (recent && is_recent(recent, &opened.key, now)) {
+			count(COUNT_SEEN);
+			return 0;
+		}
+		if (ignored.lookup(&opened.key.mount_namespace_id)) {
+			count(COUNT_IGNORED);
+			return 0;
+		}
+		if (was_seen(&opened, &remember, &flags)) {
+			if (recent)
+				make_recent(recent, &opened.key, now);
+			count(COUNT_SEEN);
+			return 0;
+		}
 	}
-	if (!opened.links)
+	if (!opened.inode.links)
 		flags |= EVENT_DELETED;
-	if (submit(ctx, task, kind, flags, &remember, opened.key.file_inode, opened.path))
+	if (submit(ctx, task, kind, flags, &remember, opened.key.file_inode, opened.file.path))
 		count(kind == EVENT_HEARTBEAT ? COUNT_HEARTBEAT : COUNT_SUBMITTED);
 	return 0;
 }

@@ -31,22 +31,32 @@ inlined u64 file_of(u64 task, u64 descriptor)
 {
 	u64 files = LOAD64(task, TASK_FILES);
 	u64 table = LOAD64(files, FILES_FDT);
-	u64 array = LOAD64(table, FDT_FD), file = 0;
+	u64 array = LOAD64(table, FDT_FD);
 
 	if (descriptor >= LOAD32(table, FDT_MAX_FDS))
 		return 0;
-	READ(file, array, descriptor * 8);
-	return file;
+	return read_word(array + descriptor * 8);
+}
+
+inlined u32 syscall_number(u64 registers)
+{
+#ifdef HAVE_CASTS
+	return TYPED(u32, AS(REGISTERS, registers), REGS_SYSCALL);
+#else
+	u32 number = 0;
+
+	READ(number, registers, REGS_SYSCALL);
+	return number;
+#endif
 }
 
 /* TP_PROTO(struct pt_regs *regs, long ret) */
 int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	long result = (long)ctx->args[1];
-	u32 number = 0;
 	u64 task, mount_namespace;
 
-	if (result < 0 || READ(number, ctx->args[0], REGS_SYSCALL) < 0 || !is_open(number))
+	if (result < 0 || !is_open(syscall_number(ctx->args[0])))
 		return 0;
 	task = CURRENT_TASK();
 	mount_namespace = task_mount_namespace(task);

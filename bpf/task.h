@@ -20,9 +20,9 @@ inlined u64 task_executable(u64 task)
 	return LOAD64(mm, MM_EXE_FILE);
 }
 
-inlined int is_agent(void)
+inlined int is_agent(u64 task)
 {
-	return (u32)(bpf_get_current_pid_tgid() >> 32) == AGENT_TGID;
+	return LOAD32(task, TASK_TGID) == AGENT_TGID;
 }
 
 /* The agent's own opens pass so that its heartbeat can; open.h drops the rest of them. */
@@ -31,7 +31,8 @@ inlined int is_host(u64 mount_namespace)
 #ifdef INCLUDE_HOST
 	return 0;
 #else
-	return LOAD32(mount_namespace, MNT_NS_INUM) == HOST_MOUNT_NAMESPACE && !is_agent();
+	return LOAD32(mount_namespace, MNT_NS_INUM) == HOST_MOUNT_NAMESPACE &&
+	       !is_agent(CURRENT_TASK());
 #endif
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
  * Which file names any resolver wants; the case of letters does not matter. A superset is fine:
- * user space asks again, exactly. The last 16 bytes of the name decide, read with one call. They
+ * user space asks again, exactly. The last 16 bytes of the name decide, read at once. They
  * may reach back before a short name; that stays inside the dentry or its external name.
  */
 #ifndef RUNTIME_SENSOR_WANTED_H
 #define RUNTIME_SENSOR_WANTED_H
 
-#include "kernel_read.h"
+#include "kernel_structs.h"
 
 enum wanted {
 	WANTED_NOT = 0,
@@ -78,15 +78,12 @@ inlined int wanted_3(u64 tail)
 
 inlined int is_package_json(u64 name, u32 length, u64 tail)
 {
-	u64 head = 0;
-
 	if (length != 12 || tail != 0x6e6f736a2e656761ULL /* "age.json" */)
 		return 0;
-	bpf_probe_read_kernel(&head, 8, (void *)name);
-	return (head | LOWER) == 0x2e6567616b636170ULL; /* "package." */
+	return (read_word(name) | LOWER) == 0x2e6567616b636170ULL; /* "package." */
 }
 
-inlined int wanted_longer(u64 name, u32 length, u64 tail)
+inlined int wanted_4(u64 name, u32 length, u64 tail)
 {
 	switch (tail >> 24) {
 	case T4('j', 's', 'o', 'n'):
@@ -98,8 +95,6 @@ inlined int wanted_longer(u64 name, u32 length, u64 tail)
 	case T4('j', 'm', 'o', 'd'):
 		return WANTED_FILE;
 	}
-	if (tail >> 16 == T5('c', 'l', 'a', 's', 's'))
-		return WANTED_FILE;
 	return WANTED_NOT;
 }
 
@@ -143,25 +138,34 @@ inlined int wanted_bare(u32 length, u64 head, u64 tail)
 	return has_dot(head) ? WANTED_NOT : WANTED_NODE_BARE;
 }
 
+/* By the place of the dot first: most names then take one comparison instead of dozens. */
+inlined int wanted_suffix(u64 name, u32 length, u64 tail)
+{
+	if ((tail >> 40 & 0xff) == '.')
+		return wanted_2(tail);
+	if ((tail >> 32 & 0xff) == '.')
+		return wanted_3(tail);
+	if ((tail >> 24 & 0xff) == '.')
+		return wanted_4(name, length, tail);
+	return tail >> 16 == T5('c', 'l', 'a', 's', 's') ? WANTED_FILE : WANTED_NOT;
+}
+
 inlined int wanted_name(u64 name, u32 length)
 {
-	struct { u64 head, tail; } end = {};
+	struct words end;
+	u64 head, tail;
 	int wanted;
 
-	if (length < 1 || length > 255 || READ(end, name, (u64)length - 16) < 0)
+	if (length < 1 || length > 255 || read_words(&end, name + length - 16) < 0)
 		return WANTED_NOT;
-	end.head |= LOWER;
-	end.tail |= LOWER;
-	wanted = wanted_2(end.tail);
-	if (!wanted)
-		wanted = wanted_3(end.tail);
-	if (!wanted)
-		wanted = wanted_longer(name, length, end.tail);
+	head = end.first | LOWER;
+	tail = end.second | LOWER;
+	wanted = wanted_suffix(name, length, tail);
 	if (wanted)
 		return wanted;
-	if (is_versioned_library(end.head, end.tail))
+	if (is_versioned_library(head, tail))
 		return WANTED_FILE;
-	return wanted_bare(length, end.head, end.tail);
+	return wanted_bare(length, head, tail);
 }
 
 #endif

@@ -8,7 +8,7 @@ import os
 from sensor import __version__
 from sensor.cli.options import EXIT_CODES, Programs, add, add_log, program
 from sensor.config import filters, kube
-from sensor.config.node import OUTPUTS, WORKLOAD_TYPES, node_settings
+from sensor.config.node import OPEN_HOOKS, OUTPUTS, WORKLOAD_TYPES, node_settings
 from sensor.config.upstream import TRANSPORTS
 
 _EPILOG = f"""\
@@ -86,6 +86,13 @@ def _add_scope(node: argparse.ArgumentParser) -> None:
     )
     add(scope, "--host-root", "PATH", "where the node's root file system is seen (default: /)")
     add(scope, "--ring-size", "MIB", "ring buffer between kernel and sensor, a power of two (default: 4)")
+    add(
+        scope,
+        "--open-hook",
+        "|".join(OPEN_HOOKS),
+        "where in the kernel opens are seen: fentry and kprobe cost opens alone, raw every system call a "
+        "little; auto takes the first that the kernel takes (default: auto)",
+    )
 
 
 def _add_owner(node: argparse.ArgumentParser) -> None:

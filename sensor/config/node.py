@@ -16,6 +16,7 @@ from sensor.config.upstream import UpstreamSettings, upstream_settings
 
 OUTPUTS = ("table", "jsonl", "none")
 WORKLOAD_TYPES = ("daemonset", "deployment")
+OPEN_HOOKS = ("auto", "fentry", "kprobe", "raw")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 _MIB = 1 << 20
@@ -37,6 +38,8 @@ class NodeSettings:
     host_root: str = "/"
     """Where the root of the node's file system is seen: its /proc, /sys, /run and /etc are below."""
     ring_bytes: int = 4 * _MIB
+    open_hook: str = "auto"
+    """``auto`` takes the cheapest that the kernel takes."""
     cri_socket: str | None = None
     """Of the container runtime; ``None`` looks in the usual places below ``host_root``, ``off`` asks none."""
     kube: KubeSettings | None = None
@@ -96,6 +99,7 @@ def node_settings(
         node=node or socket.gethostname() or None,
         host_root=texts.directory("--host-root", text("host_root", "/")),
         ring_bytes=_ring_bytes(text("ring_size", "4")),
+        open_hook=texts.choice("--open-hook", text("open_hook", "auto"), OPEN_HOOKS),
         cri_socket=text("cri_socket", "") or None,
         kube=kube,
         filters=wanted,

@@ -126,8 +126,7 @@ class Inventory:
             container.first_seen, container.metadata = report.first_seen, report.metadata
             container.reasons.update(report.coverage_reasons[:_REASONS])
             for loaded in report.packages:
-                key = (loaded.use.package.purl, loaded.use.package.snyk)
-                self._add(container, key, loaded.use, loaded.first_seen, loaded.last_seen)
+                self._add(container, loaded.use, loaded.first_seen, loaded.last_seen)
 
     def loaded(self, identity: ContainerIdentity, use: PackageUse, at: float) -> None:
         """A package was seen loaded at ``at``. The strongest evidence stays, with its first path."""
@@ -138,7 +137,7 @@ class Inventory:
                 return
             known = container.packages.get(key)
             if known is None:
-                self._add(container, key, use, at, at)
+                self._add(container, use, at, at)
                 return
             known.first_seen = min(known.first_seen, at)
             known.last_seen = max(known.last_seen, at)
@@ -295,12 +294,15 @@ class Inventory:
         self._touch(identity.id)
         return container
 
-    def _add(self, container: _Container, key: _Key, use: PackageUse, first: float, last: float) -> None:
+    def _add(self, container: _Container, use: PackageUse, first: float, last: float) -> None:
         if len(container.packages) >= self._max_packages:
             self._dropped_packages += 1
             self._add_reason(container, TOO_MANY_PACKAGES)
             return
-        container.packages[key] = _Loaded(self._uses.share(use), first, last)
+        shared = self._uses.share(use)
+        # The key of the one object, too: that of ``use`` would hold a package of its own in each container.
+        package = shared.package
+        container.packages[package.purl, package.snyk] = _Loaded(shared, first, last)
         self._package_count += 1
         self._touch(container.identity.id)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from sensor.kube.counters import KubeCounters
-from sensor.kube.owners import Owners
-from sensor.kube.pod_store import PodStore
+from typing import TYPE_CHECKING
+
 from sensor.telemetry.metrics import Kind, Telemetry
+
+if TYPE_CHECKING:  # 3 MiB that a node without Kubernetes does not need
+    from sensor.kube.counters import KubeCounters
+    from sensor.kube.owners import Owners
+    from sensor.kube.pod_store import PodStore
 
 
 def register(telemetry: Telemetry, counters: KubeCounters, pods: PodStore, owners: Owners) -> None:

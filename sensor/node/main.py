@@ -11,7 +11,7 @@ import time
 from sensor.config.node import NodeSettings
 from sensor.delivery.sink import SinkError
 from sensor.kube.errors import KubeError
-from sensor.node import metrics
+from sensor.node import metrics, privileges
 from sensor.node.backfill.processes import ProcessTable
 from sensor.node.capture.capture import Capture, CaptureSettings
 from sensor.node.capture.errors import CaptureError
@@ -42,7 +42,7 @@ from sensor.node.resolve.node.resolver import NodeResolver
 from sensor.node.resolve.openers import Openers
 from sensor.node.resolve.python.resolver import PythonResolver
 from sensor.node.restore import oldest_processes, restore
-from sensor.node.scheduling import go_first
+from sensor.node.scheduling import FirstInLine
 from sensor.node.sources import Sources
 from sensor.node.upkeep import STAGES, Rooms, Upkeep
 from sensor.telemetry.health import Health
@@ -76,7 +76,7 @@ def run(settings: NodeSettings) -> int:
     bound_allocator()
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:
-        rooms = _build(settings)
+        rooms, ring = _build(settings)
         # After it: gRPC starts threads, and the loader of the kernel programs is a child of ours.
         delivery = Delivery(settings)
     except (CaptureError, KubeError, SinkError) as error:
@@ -86,10 +86,10 @@ def run(settings: NodeSettings) -> int:
     # up for 10 ms otherwise, a third of the shortest containers' lives.
     gc.collect()
     gc.freeze()
-    return _run(settings, rooms, delivery, stop)
+    return _run(settings, rooms, delivery, ring, stop)
 
 
-def _build(settings: NodeSettings) -> Rooms:
+def _build(settings: NodeSettings) -> tuple[Rooms, FirstInLine]:
     host = open_folder(settings.host_root)
     registry = ContainerRegistry(
         host_mount_namespace=host_mount_namespace(),
@@ -99,8 +99,11 @@ def _build(settings: NodeSettings) -> Rooms:
     sources = Sources(settings)
     inventory = Inventory(settings.cluster, settings.node, hold=HOLD, must_pass=bool(settings.filters))
     coverage, natives = Coverage(inventory), Natives(ProcessTable().mapped_files)
+    capture_settings = CaptureSettings(settings.include_host, settings.ring_bytes, settings.open_hook)
+    capture = Capture(capture_settings, lambda record: pipeline.receive_record(record))  # noqa: PLW0108 - to come
+    ring = _confine(settings)
+    # After it, as it has a thread from the start.
     pipeline = Pipeline(registry, inventory, _dispatcher, coverage, natives)
-    capture = Capture(CaptureSettings(settings.include_host, settings.ring_bytes), pipeline.receive_record)
     introspector = Introspector(_probes(), inventory, registry.root, coverage.scanned)
     keep_ended = 0.0 if sources.pods is None else GRACE
     describer = Describer(inventory, sources.metadata, settings.filters, keep_ended=keep_ended)
@@ -111,12 +114,25 @@ def _build(settings: NodeSettings) -> Rooms:
     pipeline.on_passing_failure = capture.forget
     pipeline.on_question = introspector.note
     pipeline.on_older = introspector.answer
-    log.info("capturing by %s", capture.hook)
+    for hook, reason in capture.refusals.items():
+        log.info("hook %s is not to be had: %s", hook, reason)
+    log.info("capturing opens by %s", capture.hook)
     health = Health(*STAGES)
-    return Rooms(
+    rooms = Rooms(
         *(capture, registry, pipeline, inventory, coverage, natives, introspector, describer),
         *(sources, deployed, health),
     )
+    return rooms, ring
+
+
+def _confine(settings: NodeSettings) -> FirstInLine:
+    """Give up what only the start needed, before other threads are there; return the ring's thread."""
+    keep = privileges.needed(settings)
+    ring = FirstInLine("ring", lambda: privileges.drop(keep))
+    kept = privileges.drop(keep)
+    if kept is not None:
+        log.info("capabilities from here on: %s", privileges.names(kept))
+    return ring
 
 
 def _dispatcher() -> Dispatcher:
@@ -130,7 +146,9 @@ def _probes() -> tuple[Probe, ...]:
     return HotspotProbe(), CpythonProbe(), DotnetProbe(), GoProbe()
 
 
-def _run(settings: NodeSettings, rooms: Rooms, delivery: Delivery, stop: threading.Event) -> int:
+def _run(
+    settings: NodeSettings, rooms: Rooms, delivery: Delivery, ring: FirstInLine, stop: threading.Event
+) -> int:
     _restore(rooms, delivery, settings.include_host)
     upkeep = Upkeep(rooms, include_host=settings.include_host)
     reporter = Reporter(delivery.sink, rooms.inventory, rooms.health, settings.debounce)
@@ -144,8 +162,8 @@ def _run(settings: NodeSettings, rooms: Rooms, delivery: Delivery, stop: threadi
         print(f"runtime-sensor node: {error}", file=sys.stderr)  # noqa: T201 - for people
         return 1
     reading = threading.Event()
-    ring = threading.Thread(target=_read_ring, args=(rooms, reading, stop), name="ring", daemon=True)
-    for thread in (ring, rooms.describer, rooms.introspector, upkeep):
+    ring.begin(lambda: _read_ring(rooms, reading, stop))
+    for thread in (rooms.describer, rooms.introspector, upkeep):
         thread.start()
     rooms.sources.start(rooms.inventory, rooms.describer)
     delivery.start()
@@ -177,7 +195,6 @@ def _restore(rooms: Rooms, delivery: Delivery, include_host: bool) -> None:
 
 
 def _read_ring(rooms: Rooms, reading: threading.Event, stop: threading.Event) -> None:
-    go_first()
     try:
         while not reading.is_set():
             rooms.capture.poll(0.5)

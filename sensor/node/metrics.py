@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from sensor.model.package import Ecosystem, SkipReason
 from sensor.node import cri_metrics, delivery_metrics, kube_metrics
+from sensor.node.capture.capture import Capture
+from sensor.node.capture.program_stats import ProgramStatistics
 from sensor.node.deliver import Delivery
 from sensor.node.introspect.introspector import OUTCOMES
 from sensor.node.reporter import Reporter
 from sensor.node.resolve.dispatch import Dispatcher
 from sensor.node.upkeep import Rooms, Upkeep
 from sensor.telemetry.metrics import Kind, Telemetry
+
+_OF_PROGRAMS = (
+    (
+        "bpf_program_run_seconds",
+        "Time that our kernel programs ran, while the kernel counted it.",
+        "run_seconds",
+        Kind.COUNTER,
+    ),
+    ("bpf_program_runs", "Runs of our kernel programs, while the kernel counted them.", "runs", Kind.COUNTER),
+    (
+        "bpf_program_misses",
+        "Runs that the kernel left out: the program ran on that CPU already.",
+        "misses",
+        Kind.COUNTER,
+    ),
+    (
+        "bpf_program_verified_instructions",
+        "Instructions that the verifier went through.",
+        "verified_instructions",
+        Kind.GAUGE,
+    ),
+    ("bpf_program_jited_bytes", "Size of the machine code.", "jited_bytes", Kind.GAUGE),
+)
+"""Metric, help, field of ``ProgramFigures``, kind."""
 
 
 def register(
@@ -22,6 +48,7 @@ def register(
         "report_failures", "Deliveries of the report that did not arrive.", lambda: reporter.failures
     )
     _register_capture(telemetry, rooms, upkeep)
+    _register_programs(telemetry, rooms.capture)
     _register_pipeline(telemetry, rooms)
     _register_introspection(telemetry, rooms)
     _register_containers(telemetry, rooms)
@@ -48,6 +75,52 @@ def _register_capture(telemetry: Telemetry, rooms: Rooms, upkeep: Upkeep) -> Non
     )
     telemetry.register(
         "hook_info", "The hook in use.", lambda: {capture.hook: 1}, kind=Kind.GAUGE, labels=("hook",)
+    )
+    telemetry.register(
+        "hook_refused_info",
+        "Hooks that were tried before the one in use, and why the kernel would not have them.",
+        lambda: dict.fromkeys(capture.refusals.items(), 1),
+        kind=Kind.GAUGE,
+        labels=("hook", "reason"),
+    )
+
+
+def _register_programs(telemetry: Telemetry, capture: Capture) -> None:
+    """What the kernel says of our own programs and maps."""
+    statistics, fill = capture.program_statistics, capture.map_fill
+    for name, help_, field, kind in _OF_PROGRAMS:
+        telemetry.register(name, help_, _of_programs(statistics, field), kind=kind, labels=("program",))
+    telemetry.register(
+        "bpf_statistics_info",
+        "Who has time and runs of the kernel programs counted.",
+        lambda: {str(statistics.source): 1},
+        kind=Kind.GAUGE,
+        labels=("source",),
+    )
+    telemetry.register(
+        "bpf_statistics_seconds",
+        "Time for which time and runs of the kernel programs were counted.",
+        lambda: statistics.seconds,
+    )
+    telemetry.register(
+        "bpf_map_entries",
+        "Entries of the kernel's maps at the last count, once a minute.",
+        lambda: {name: each.entries for name, each in fill.read().items() if each.entries is not None},
+        kind=Kind.GAUGE,
+        labels=("map",),
+    )
+    telemetry.register(
+        "bpf_map_max_entries",
+        "What the kernel's maps hold at most.",
+        lambda: {name: each.maximum for name, each in fill.read().items()},
+        kind=Kind.GAUGE,
+        labels=("map",),
+    )
+    telemetry.register(
+        "bpf_map_count_age_seconds",
+        "Time since the entries of the kernel's maps were counted.",
+        lambda: fill.age,
+        kind=Kind.GAUGE,
     )
 
 
@@ -190,6 +263,16 @@ def _register_sources(telemetry: Telemetry, rooms: Rooms) -> None:
             lambda: {"dropped": pods.requests.dropped, "failed": pods.requests.failures},
             labels=("outcome",),
         )
+
+
+def _of_programs(statistics: ProgramStatistics, field: str) -> Callable[[], Mapping[str, float]]:
+    """What this kernel does not tell is left out."""
+
+    def read() -> Mapping[str, float]:
+        told = {name: getattr(each, field) for name, each in statistics.read().items()}
+        return {name: value for name, value in told.items() if value is not None}
+
+    return read
 
 
 def _resolved(dispatchers: list[Dispatcher]) -> Mapping[str, float]:

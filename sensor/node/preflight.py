@@ -244,10 +244,19 @@ def hook() -> Iterator[Finding]:
     from sensor.node.capture import capture, errors  # noqa: PLC0415
 
     try:
-        yield Finding("hook", Status.OK, f"{capture.probe()}: loaded, attached, and our own open came back")
+        used, refusals = capture.probe()
     except errors.CaptureError as error:
         found = "; ".join([str(error.args[0]), *error.log])
         yield Finding("hook", Status.FAIL, found, error.cure)
+        return
+    for refused, reason in refusals.items():
+        yield Finding(f"hook {refused}", Status.OK, f"not to be had, and not needed: {reason}")
+    found = f"{used}: loaded, attached, and our own open came back"
+    if used == "raw_tracepoint":
+        found += "; every system call of the node pays a little, io_uring and 32-bit programs are not seen"
+        yield Finding("hook", Status.WARN, found, "nothing, where the kernel refuses the other hooks")
+    else:
+        yield Finding("hook", Status.OK, found)
 
 
 def _version(release: str) -> tuple[int, int]:

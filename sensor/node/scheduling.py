@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
+from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
@@ -32,3 +34,35 @@ def go_first() -> bool:
         )
         return False
     return True
+
+
+class FirstInLine(threading.Thread):
+    """A thread that goes first, and does nothing before :meth:`begin`.
+
+    It is in place when the constructor returns, so that the right to it may be given up before anything else
+    starts: ``prepared`` is called in it last.
+    """
+
+    def __init__(self, name: str, prepared: Callable[[], object]) -> None:
+        super().__init__(name=name, daemon=True)
+        self._prepared = prepared
+        self._in_place = threading.Event()
+        self._told = threading.Event()
+        self._work: Callable[[], object] | None = None
+        self.start()
+        self._in_place.wait()
+
+    def begin(self, work: Callable[[], object]) -> None:
+        """Do ``work`` and end."""
+        self._work = work
+        self._told.set()
+
+    def run(self) -> None:
+        try:
+            go_first()
+            self._prepared()
+        finally:
+            self._in_place.set()
+        self._told.wait()
+        if self._work is not None:
+            self._work()

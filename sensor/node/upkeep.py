@@ -1,7 +1,7 @@
 """What has to be done again and again beside the events: a thread, once a second.
 
 Heartbeat, losses, containers that ended, native modules to be graded, the runtimes' names for
-containers, and what each of them means for readiness.
+containers, what our own programs cost, and what each of them means for readiness.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sensor.model.container import ContainerIdentity
 from sensor.node.backfill.processes import Process, ProcessTable
 from sensor.node.capture.capture import Capture
 from sensor.node.capture.layout import Counter
+from sensor.node.code_pages import CodePages
 from sensor.node.coverage import EVENTS_LOST, STARTED_BEFORE_SENSOR, Coverage
 from sensor.node.deployed import Deployed
 from sensor.node.describe import Describer
@@ -69,6 +70,7 @@ class Upkeep(threading.Thread):
         self._lost = 0  # as the counter says
         self._told = 0  # as the table of processes says
         self._scanned = False
+        self._code_pages: CodePages | None = None
         self.on_first_scan: Callable[[], object] = lambda: None
         """Called once every process that ran before us has been met."""
         self.failures = 0
@@ -101,7 +103,17 @@ class Upkeep(threading.Thread):
         self._guarded(self._heed_expired)
         self._guarded(self._settle_natives)
         self._guarded(self._rooms.pipeline.replace_stuck_worker)
+        self._guarded(self._rooms.capture.measure)
+        self._guarded(self._give_back)
         self._guarded(self._judge)
+
+    def _give_back(self) -> None:
+        now = time.monotonic()
+        if self._code_pages is None:
+            if not self._scanned:
+                return  # still starting
+            self._code_pages = CodePages(now)
+        self._code_pages.turn(now)
 
     def _heed_expired(self) -> None:
         for namespace in self._rooms.registry.expired_ignored(time.monotonic()):
@@ -161,7 +173,10 @@ class Upkeep(threading.Thread):
             self._rooms.coverage.scanned(scan, whole=False)
 
     def _heal_losses(self) -> None:
-        """The ring was full: have the kernel report anew, and look at the processes that lost."""
+        """The ring was full: look at the processes that lost.
+
+        What was lost was not remembered as seen: the kernel reports it at its next open by itself.
+        """
         lost = self._rooms.capture.counters()[Counter.RING_FULL]
         if lost == self._lost:
             return
@@ -177,7 +192,6 @@ class Upkeep(threading.Thread):
             len(losses),
         )
         self._lost = lost
-        self._rooms.capture.clear_seen()
         self.rescans += 1
         for namespace in {namespace for namespace, _ in losses}:
             self._rescan(namespace, {pid for lost_in, pid in losses if lost_in == namespace})

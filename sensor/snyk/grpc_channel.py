@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sensor.config.texts import SettingsError
 from sensor.delivery.destination import Temporary
+from sensor.snyk.deferred import UNUSED, deferred
 from sensor.snyk.target import Target
 from sensor.snyk.trust import Trust
 
@@ -121,7 +122,8 @@ class SharedChannel:
 
     def _open(self, trust_version: int) -> _Open:
         grpc = load_grpc()
-        from sensor.snyk.proto.v1 import reports_pb2 as wire  # noqa: PLC0415 - late, as gRPC is
+        with deferred(*UNUSED):
+            from sensor.snyk.proto.v1 import reports_pb2 as wire  # noqa: PLC0415 - late, as gRPC is
 
         method = wire.DESCRIPTOR.services_by_name["RuntimeReports"].methods_by_name["Report"]
         options = (*_OPTIONS, ("grpc.primary_user_agent", self._user_agent), *_proxy_options(self._target))
@@ -146,7 +148,7 @@ def _proxy_options(target: Target) -> list[tuple[str, Any]]:
 
 
 def load_grpc() -> Any:
-    """Import gRPC: 12 MiB, which an agent without it does not spend.
+    """Import gRPC: 10 MiB, which an agent without it does not spend.
 
     Its core reads these variables once, when it is loaded. It would write to standard error by itself, with
     GRPC_TRACE every header and so the token; and it would prefer ``no_grpc_proxy`` to our rules.
@@ -155,6 +157,7 @@ def load_grpc() -> Any:
     os.environ.pop("GRPC_TRACE", None)
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     os.environ["no_grpc_proxy"] = ""  # noqa: SIM112 - its name is in lower case
-    import grpc  # noqa: PLC0415 - see above
+    with deferred(*UNUSED):
+        import grpc  # noqa: PLC0415 - see above
 
     return grpc

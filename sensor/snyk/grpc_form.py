@@ -9,8 +9,11 @@ from sensor.delivery.container_json import milliseconds
 from sensor.delivery.destination import Batch, OutgoingState
 from sensor.model.package import Evidence, Package
 from sensor.model.report import Coverage, LoadedPackage
-from sensor.snyk.proto.v1 import reports_pb2 as wire
+from sensor.snyk.deferred import UNUSED, deferred
 from sensor.snyk.text import wire_text, wire_text_or_none
+
+with deferred(*UNUSED):
+    from sensor.snyk.proto.v1 import reports_pb2 as wire
 
 _EVIDENCE = {
     Evidence.BUNDLED: wire.EVIDENCE_BUNDLED,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import pytest
 from sensor.model.events import EventKind, KernelEvent
 from sensor.node.capture import layout
 from sensor.node.capture.capture import Capture, CaptureSettings
+from tests.clock import PATIENCE
 
 _UNSHARE = ("unshare", "--mount", "--propagation", "private")
 _PYTHON = ("/usr/bin/python3", "-I", "-S", "-c")
@@ -53,7 +53,6 @@ class Observer:
 
     def __init__(self, settings: CaptureSettings | None = None) -> None:
         self._events: list[KernelEvent] = []
-        self._reading = threading.Lock()  # one thread polls at a time
         self.capture = Capture(settings or CaptureSettings(), self._receive)
 
     def _receive(self, record: bytes) -> None:
@@ -95,22 +94,6 @@ class Observer:
             child.communicate("\n")
         assert child.returncode == 0
 
-    def listen_while(self, act: Callable[[], object]) -> None:
-        """Keep reading the ring in another thread while ``act`` runs, so that a small one suffices."""
-        done = threading.Event()
-        reader = threading.Thread(target=self._listen, args=(done,))
-        reader.start()
-        try:
-            act()
-        finally:
-            done.set()
-            reader.join()
-
-    def _listen(self, done: threading.Event) -> None:
-        while not done.is_set():
-            with self._reading:
-                self.capture.poll(0.001)
-
     def _take(self, namespace: int) -> tuple[KernelEvent, ...]:
         self.drain()
         events = tuple(event for event in self._events if event.mount_namespace == namespace)
@@ -120,12 +103,14 @@ class Observer:
     def drain(self) -> None:
         """Read until an echo of an open made after everything else has come back."""
         before = self.capture.last_echo
-        end = time.monotonic() + 5
+        end = time.monotonic() + PATIENCE
+        again = 0.0
         while self.capture.last_echo == before:
             assert time.monotonic() < end, "no echo"
-            self.capture.beat()  # again each time: a full ring loses it like any event
-            with self._reading:
-                self.capture.poll(0.1)
+            if time.monotonic() >= again:  # a full ring loses it; a second echo would mislead the next call
+                self.capture.beat()
+                again = time.monotonic() + 1
+            self.capture.poll(0.1)
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from sensor.config.bpf import bpf_directory
 from sensor.model.events import EventKind
 from sensor.node.capture.layout import Counter
 from tests.kernel.conftest import Observer
@@ -43,6 +45,23 @@ def test_names(observer: Observer, tmp_path: Path) -> None:
     found = opens(observer, tmp_path, WANTED + NOT_WANTED)
     expected = [f"{tmp_path}/{number}/{name}" for number, name in enumerate(WANTED)]
     assert [path for path in found if path.startswith(f"{tmp_path}/")] == expected
+
+
+@pytest.mark.parametrize("without", [["HAVE_CASTS"], ["HAVE_CASTS", "HAVE_TASK_BTF"]], ids=["5.11", "5.8"])
+def test_names_on_kernels_that_load_less_directly(
+    real_kernel: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: list[str]
+) -> None:
+    folder = tmp_path / "bpf"
+    shutil.copytree(bpf_directory(), folder)
+    source = folder / "kernel_read.h"
+    source.write_text("".join(f"#undef {macro}\n" for macro in without) + source.read_text())
+    monkeypatch.setenv("RUNTIME_SENSOR_BPF_DIR", str(folder))
+    observer = Observer()
+    try:
+        test_names(observer, tmp_path)
+        test_only_reading_of_regular_files_counts(observer, tmp_path)
+    finally:
+        observer.capture.close()
 
 
 def test_only_reading_of_regular_files_counts(observer: Observer, tmp_path: Path) -> None:
@@ -114,6 +133,21 @@ for path in {files!r}:
         observer.capture.heed(first.mount_namespace)
         heeded = step().opened
     assert (files[0] in first.opened, files[1] in ignored, files[2] in heeded) == (True, False, True)
+
+
+def test_a_file_seen_before_is_dropped_as_ignored_too(observer: Observer, tmp_path: Path) -> None:
+    """The shortcut to what was seen last must not outlive what user space says of it."""
+    path = str(tmp_path / "a.py")
+    with observer.stepping(f"make({path!r})\nfor _ in range(4):\n    touch({path!r})\n    pause()") as step:
+        first = step()
+        step()
+        step()  # by now the shortcut knows it
+        before = observer.capture.counters()
+        assert observer.capture.ignore(first.event(path))
+        step()
+        after = observer.capture.counters()
+        observer.capture.heed(first.mount_namespace)
+    assert after[Counter.IGNORED] > before[Counter.IGNORED]
 
 
 def test_a_file_is_reported_once_for_each_executable_and_namespace(

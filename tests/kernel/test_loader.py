@@ -7,18 +7,20 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from sensor.config.bpf import bpf_directory
-from sensor.node.capture import handover, host
+from sensor.node.capture import handover, hooks, host
 from sensor.node.capture.btf import BtfError, KernelTypes
 from sensor.node.capture.capture import probe
 from sensor.node.capture.errors import CaptureError
 from sensor.node.capture.offsets import member_macros
+from tests.clock import in_time, until
 from tests.kernel.conftest import Observer
+
+LABELS = {hook.label for hook in hooks.HOOKS}
 
 pytestmark = pytest.mark.kernel
 
@@ -48,7 +50,7 @@ def broken_copy(folder: Path, name: str, old: str, new: str) -> str:
 
 def test_our_own_open_comes_back(real_kernel: None) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    assert probe() == "raw_tracepoint"
+    assert probe()[0] in LABELS
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -104,10 +106,8 @@ def test_members_of_anonymous_structs_are_found(real_kernel: None) -> None:
 
 def test_a_loader_that_hangs_is_given_up(real_kernel: None, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "exec.c")
-    start = time.monotonic()
-    with pytest.raises(CaptureError, match="did not finish within 1 s"):
+    with in_time(), pytest.raises(CaptureError, match="did not finish within 1 s"):
         handover.load(request(bpf_folder=str(tmp_path)), timeout=1.0)
-    assert time.monotonic() - start < 5
     assert loaders() == []
 
 
@@ -118,7 +118,7 @@ def test_a_loader_that_is_killed_is_told_and_the_next_start_works(real_kernel: N
     with pytest.raises(CaptureError, match=r"ended without an answer \(signal 9"):
         handover.load(request(bpf_folder=str(tmp_path)))
     killer.join()
-    assert probe() == "raw_tracepoint"
+    assert probe()[0] in LABELS
 
 
 def loaders() -> list[int]:
@@ -133,11 +133,8 @@ def loaders() -> list[int]:
 
 
 def kill_loader() -> None:
-    end = time.monotonic() + 10
-    while not (pids := loaders()):
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    os.kill(pids[0], 9)
+    until(loaders)
+    os.kill(loaders()[0], 9)
 
 
 def test_the_agent_never_maps_llvm(real_kernel: None) -> None:
@@ -171,10 +168,7 @@ time.sleep(60)
     agent.kill()
     agent.communicate()
     assert len(attached) >= 2
-    end = time.monotonic() + 5
-    while attached & program_ids():
-        assert time.monotonic() < end, "programs stay in the kernel"
-        time.sleep(0.05)
+    until(lambda: not attached & program_ids(), "the end of programs in the kernel")
 
 
 def program_ids() -> set[int]:

@@ -14,6 +14,7 @@ from sensor.config.bpf import bpf_directory
 from sensor.node.capture import headers, offsets
 from sensor.node.capture.btf import BtfError
 from sensor.node.capture.headers import kernel_version, write_header_tree
+from sensor.node.capture.hooks import HOOKS
 from sensor.node.capture.loader import assemble, compiler_flags
 from sensor.node.capture.offsets import member_macros
 
@@ -60,6 +61,17 @@ def macros(types: Types, machine: str = "x86_64") -> dict[str, int]:
     return member_macros(types, machine)  # type: ignore[arg-type]
 
 
+def all_programs() -> str:
+    return assemble(bpf_directory(), "exec.c", *(hook.source for hook in HOOKS))
+
+
+def spelled_out(text: str) -> str:
+    """The text, and the names that its macros put together of two."""
+    members = re.findall(r"MEMBER\(\w+, (\w+), (\w+)\)", text)
+    spans = re.findall(r"OPEN_STRUCT\((\w+), ", text)
+    return " ".join([text, *map("_".join, members), *(f"{span}_SPAN" for span in spans)])
+
+
 def test_includes_of_ours_stand_in_the_text_once(tmp_path: Path) -> None:
     (tmp_path / "a.c").write_text('#include "x.h"\nint a;\n#include "y.h"\nint b;\n')
     (tmp_path / "b.c").write_text('#include "y.h"\nint c;\n')
@@ -91,7 +103,7 @@ def test_a_circle_of_includes_ends(tmp_path: Path) -> None:
 
 def test_every_line_of_the_programs_says_where_it_comes_from() -> None:
     folder = bpf_directory()
-    text = assemble(folder, "exec.c", "open_sys_exit.c")
+    text = all_programs()
     assert '#include "' not in text
     name, number = "", 0
     seen = set()
@@ -137,7 +149,7 @@ def test_the_cgroup_hierarchy_is_named_by_its_number_on_this_kernel() -> None:
 
 
 def test_every_macro_of_the_programs_is_defined() -> None:
-    text = assemble(bpf_directory(), "exec.c", "open_sys_exit.c")
+    text = spelled_out(all_programs())
     names = set(macros(Types()))
     used = {name for name in names if re.search(rf"\b{name}\b", text)}
     # A span's size is used with the span; nothing is looked up in vain.
@@ -179,18 +191,21 @@ def test_a_member_that_is_missing_is_named() -> None:
 def test_a_span_holds_all_its_parts_in_words() -> None:
     at = {"FILE_MODE": 20, "FILE_INODE": 32, "FILE_PATH_MNT": 64, "FILE_PATH_DENTRY": 72}
     at |= {"DENTRY_PARENT": 24, "DENTRY_NAME": 40, "DENTRY_NAME_LENGTH": 36, "DENTRY_INODE": 48}
-    at |= {"INODE_SB": 40, "INODE_INO": 64, "INODE_SIZE": 80, "INODE_NLINK": 72}
+    at |= {"INODE_MODE": 0, "INODE_SB": 40, "INODE_INO": 64, "INODE_SIZE": 80, "INODE_NLINK": 72}
+    at |= {"FILE_FLAGS": 40, "SB_DEV": 16, "SB_MAGIC": 96}
     spans = offsets._spans(at)
     assert spans == {
         "FILE_SPAN": 16,
         "FILE_SPAN_SIZE": 64,
         "DENTRY_SPAN": 24,
         "DENTRY_SPAN_SIZE": 32,
-        "INODE_SPAN": 40,
-        "INODE_SPAN_SIZE": 48,
+        "INODE_SPAN": 0,
+        "INODE_SPAN_SIZE": 88,
+        "SB_SPAN": 16,
+        "SB_SPAN_SIZE": 88,
     }
     # A last part that ends within a word is held whole.
-    assert offsets._spans(at | {"INODE_SIZE": 72, "INODE_NLINK": 80})["INODE_SPAN_SIZE"] == 48
+    assert offsets._spans(at | {"INODE_SIZE": 72, "INODE_NLINK": 80})["INODE_SPAN_SIZE"] == 88
 
 
 @pytest.mark.parametrize(

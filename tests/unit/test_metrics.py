@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 
@@ -20,6 +20,8 @@ from sensor.model.report import ContainerReport
 from sensor.node import delivery_metrics, metrics
 from sensor.node.capture.capture import Capture
 from sensor.node.capture.layout import Counter
+from sensor.node.capture.map_fill import Fill
+from sensor.node.capture.program_stats import ProgramFigures, Source
 from sensor.node.coverage import Coverage
 from sensor.node.deliver import Delivery
 from sensor.node.deployed import Deployed
@@ -37,6 +39,7 @@ from sensor.node.sources import Sources
 from sensor.node.upkeep import STAGES, Rooms, Upkeep
 from sensor.telemetry.health import Health
 from sensor.telemetry.metrics import Kind, Telemetry
+from tests.clock import PATIENCE
 from tests.unit.events import DOCKER, Hosting, Scripted, event
 from tests.unit.reports import report, use
 
@@ -51,9 +54,25 @@ current-context: x
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
+class Statistics:
+    source, seconds = Source.SAMPLED, 2.0
+
+    def read(self) -> dict[str, ProgramFigures]:
+        return {"exec": ProgramFigures(0.5, 7, None, None, 900), "open": ProgramFigures(1.5, 9, 1, 4000, 800)}
+
+
+class Filling:
+    age = 12.0
+
+    def read(self) -> dict[str, Fill]:
+        return {"seen": Fill(40, 65536), "losses": Fill(None, 4096)}
+
+
 class Kernel:
     hook = "raw_tracepoint"
+    refusals: ClassVar = {"fentry": "EPERM", "kprobe": "ENOENT"}
     malformed = 3
+    program_statistics, map_fill = Statistics(), Filling()
 
     def counters(self) -> dict[Counter, int]:
         return {counter: 10 + counter for counter in Counter}
@@ -119,7 +138,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
     made = Node(tmp_path)
     yield made
     made.delivery.close(0.1)
-    made.pipeline.stop(5)
+    made.pipeline.stop(PATIENCE)
     made.registry.close()
 
 
@@ -154,6 +173,20 @@ def test_the_kernels_numbers(node: Node) -> None:
     assert node.read()["malformed_records"] == 3
 
 
+def test_what_the_kernel_says_of_our_programs_and_maps(node: Node) -> None:
+    found = node.read()
+    assert found["hook_refused_info"] == {("fentry", "EPERM"): 1, ("kprobe", "ENOENT"): 1}
+    assert found["bpf_program_run_seconds"] == {("exec",): 0.5, ("open",): 1.5}
+    assert found["bpf_program_runs"] == {("exec",): 7, ("open",): 9}
+    assert found["bpf_program_misses"] == {("open",): 1}
+    assert found["bpf_program_verified_instructions"] == {("open",): 4000}
+    assert found["bpf_program_jited_bytes"] == {("exec",): 900, ("open",): 800}
+    assert (found["bpf_statistics_info"], found["bpf_statistics_seconds"]) == ({("sampled",): 1}, 2)
+    assert found["bpf_map_entries"] == {("seen",): 40}
+    assert found["bpf_map_max_entries"] == {("seen",): 65536, ("losses",): 4096}
+    assert found["bpf_map_count_age_seconds"] == 12
+
+
 def test_the_numbers_of_an_event_move_with_it(node: Node) -> None:
     def defect(_event: object) -> None:
         raise RuntimeError
@@ -162,11 +195,11 @@ def test_the_numbers_of_an_event_move_with_it(node: Node) -> None:
     node.pipeline.receive(event("/a.py"))
     node.pipeline.receive(event(cgroup_path="/system.slice/cron.service", mount_namespace_id=3))
     node.pipeline.receive(event("/a.py", mount_namespace=8, mount_namespace_id=4, pid=2**22 + 1))
-    assert node.pipeline.drain(5)
+    assert node.pipeline.drain(PATIENCE)
     node.resolver.answer = lambda _root, _path: Skipped(SkipReason.VANISHED)
     node.pipeline.on_passing_failure = defect
     node.pipeline.receive(event("/b.py"))
-    assert node.pipeline.drain(5)
+    assert node.pipeline.drain(PATIENCE)
     after = node.read()
     moved = {
         (name, *label): value - before[name].get(label, 0)
@@ -194,12 +227,12 @@ def test_the_numbers_of_an_event_move_with_it(node: Node) -> None:
 
 def test_numbers_of_a_worker_that_was_given_up_still_count(node: Node) -> None:
     node.pipeline.receive(event("/a.py"))
-    assert node.pipeline.drain(5)
+    assert node.pipeline.drain(PATIENCE)
     node.pipeline.counters.abandoned_workers += 1
     node.pipeline._worker = node.pipeline._start_worker()
     node.pipeline.receive(event("/b.py"))
     node.pipeline.receive(event("/lib/libc.so.6"))
-    assert node.pipeline.drain(5)
+    assert node.pipeline.drain(PATIENCE)
     assert node.label("resolved_packages", "pypi") == 2
     assert node.label("skipped_files", "not_a_package") == 1
     assert node.read()["abandoned_workers"] == 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
 from typing import cast
 
 import pytest
@@ -32,6 +31,7 @@ from sensor.node.scan import ProcessScan
 from sensor.node.sources import Sources
 from sensor.node.upkeep import ECHO_WITHIN, STAGES, Rooms, Upkeep
 from sensor.telemetry.health import Health
+from tests.clock import PATIENCE, until
 from tests.unit.events import OWN_NAMESPACE, event
 from tests.unit.reports import WEB, use
 
@@ -47,7 +47,7 @@ class Kernel:
         self.lost = 0
         self.losses: dict[tuple[int, int], int] = {}
         self.beats = 0
-        self.cleared = 0
+        self.measured = 0
         self.heeded: list[int] = []
         self.beat_error: Exception | None = None
 
@@ -58,9 +58,6 @@ class Kernel:
         taken, self.losses = self.losses, {}
         return taken
 
-    def clear_seen(self) -> None:
-        self.cleared += 1
-
     def beat(self) -> None:
         self.beats += 1
         if self.beat_error is not None:
@@ -68,6 +65,9 @@ class Kernel:
 
     def heed(self, namespace: int) -> None:
         self.heeded.append(namespace)
+
+    def measure(self) -> None:
+        self.measured += 1
 
 
 class Registry:
@@ -165,13 +165,6 @@ def own() -> Process:
     return found
 
 
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.001)
-
-
 def test_what_ran_before_the_sensor_is_scanned_and_partial_until_then(node: Node) -> None:
     node.upkeep._scanned = False
     node.registry.admits[os.getpid()] = WEB
@@ -257,7 +250,7 @@ def test_resolve_is_ready_unless_its_worker_hangs(node: Node) -> None:
 def test_without_losses_nothing_is_scanned_again(node: Node) -> None:
     node.kernel.losses = {(OWN_NAMESPACE, os.getpid()): 1}  # its counter has not moved
     node.upkeep._round()
-    assert (node.kernel.cleared, node.upkeep.rescans, node.line.work) == (0, 0, [])
+    assert (node.upkeep.rescans, node.line.work) == (0, [])
 
 
 def test_who_lost_events_is_scanned_again_and_partial_until_then(node: Node) -> None:
@@ -265,7 +258,7 @@ def test_who_lost_events_is_scanned_again_and_partial_until_then(node: Node) -> 
     node.inventory.seen(WEB)
     node.kernel.lost, node.kernel.losses = 3, {(OWN_NAMESPACE, os.getpid()): 3}
     node.upkeep._round()
-    assert (node.kernel.cleared, node.upkeep.rescans) == (1, 1)
+    assert node.upkeep.rescans == 1
     scan = ProcessScan(own(), WEB, EVENTS_LOST)
     assert node.line.work == [scan]
     assert node.report().coverage_reasons == (EVENTS_LOST,)
@@ -344,14 +337,14 @@ def test_natives_are_graded_in_each_round(node: Node) -> None:
     node.upkeep._round()
     (loaded,) = node.report().packages
     assert loaded.use.evidence is Evidence.MAPPED
-    assert loaded.last_seen == pytest.approx(time.time(), abs=5)
+    assert loaded.last_seen == pytest.approx(time.time(), abs=PATIENCE)
 
 
 def test_it_runs_until_it_is_stopped(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep_module, "PERIOD", 0.005)
     node.upkeep.start()
     until(lambda: node.line.replaced >= 3)
-    node.upkeep.stop(5)
+    node.upkeep.stop(PATIENCE)
     assert not node.upkeep.is_alive()
 
 
@@ -361,17 +354,17 @@ def test_stop_ends_a_first_scan_under_way(node: Node, monkeypatch: pytest.Monkey
     def admit(pid: int) -> None:
         asked.append(pid)
         admitting.set()
-        go_on.wait(5)
+        go_on.wait(PATIENCE)
 
     node.upkeep._scanned = False
     processes = (own(), own(), own())
     monkeypatch.setattr(node.upkeep._table, "all_containers_processes", lambda _host: processes)
     monkeypatch.setattr(node.registry, "admit_process", admit)
     node.upkeep.start()
-    assert admitting.wait(5)
+    assert admitting.wait(PATIENCE)
     node.upkeep.stop(0.01)
     go_on.set()
-    node.upkeep.join(5)
+    node.upkeep.join(PATIENCE)
     assert len(asked) == 1
     assert node.lacks("first scan")
 
@@ -384,3 +377,9 @@ def test_one_that_ended_before_its_first_event_was_worked_on_is_asked_for(node: 
     node.registry.ended = (WEB,)
     node.upkeep._round()
     assert node.describer._new.empty()
+
+
+def test_what_the_programs_cost_is_looked_at_in_each_round(node: Node) -> None:
+    node.upkeep._round()
+    node.upkeep._round()
+    assert node.kernel.measured == 2

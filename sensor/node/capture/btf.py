@@ -12,7 +12,7 @@ from pathlib import Path
 
 VMLINUX_BTF = Path("/sys/kernel/btf/vmlinux")
 
-_KIND_STRUCT, _KIND_UNION, _KIND_ENUM = 4, 5, 6
+_KIND_STRUCT, _KIND_UNION, _KIND_ENUM, _KIND_FUNCTION = 4, 5, 6, 12
 _KIND_MODIFIERS = {8, 9, 10, 11, 18}  # typedef, volatile, const, restrict, type tag
 
 
@@ -104,6 +104,14 @@ class KernelTypes:
         address, record = self._type(identifier)
         entries = (_Enumerator * record.count).from_address(address + ctypes.sizeof(_Type))
         return next((entry.value for entry in entries if self._name(entry.name) == name), None)
+
+    def function(self, name: str) -> int:
+        """Return the type id of a kernel function, 0 when it has none (inlined, or not built in)."""
+        return max(0, int(self._library.btf__find_by_name_kind(self._btf, name.encode(), _KIND_FUNCTION)))
+
+    def structure(self, name: str) -> int:
+        """Return the type id of a struct. Raises :class:`BtfError` when the kernel has not got it."""
+        return self._struct(name)
 
     def _struct(self, name: str) -> int:
         identifier = int(self._library.btf__find_by_name_kind(self._btf, name.encode(), _KIND_STRUCT))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,8 @@ from sensor.model.events import EventKind, KernelEvent
 from sensor.node.capture import handover, host, layout, libbpf
 from sensor.node.capture.errors import CaptureError
 from sensor.node.capture.layout import Counter
+from sensor.node.capture.map_fill import MapFill
+from sensor.node.capture.program_stats import ProgramStatistics
 from sensor.node.capture.ring import Ring
 
 DEFAULT_RING_BYTES = 4 << 20
@@ -24,10 +27,14 @@ takes more. Its pages cannot be reclaimed, and count twice as resident memory.""
 
 @dataclass(frozen=True, slots=True)
 class CaptureSettings:
-    """``ring_bytes`` is a power of two and a multiple of the page size."""
+    """``ring_bytes`` is a power of two and a multiple of the page size.
+
+    ``open_hook`` is ``auto`` or the name of one of ``hooks.HOOKS``.
+    """
 
     include_host: bool = False
     ring_bytes: int = DEFAULT_RING_BYTES
+    open_hook: str = "auto"
 
 
 class Capture:
@@ -53,12 +60,26 @@ class Capture:
             os.close(self._heartbeat)
             raise
         self.hook = self._loaded.hook
+        self.refusals = self._loaded.refusals
+        """Hooks that were tried before :attr:`hook`, each with the kernel's reason to have none of it."""
+        self.programs = dict(zip(("exec", "open"), self._loaded.programs, strict=True))
+        """Descriptors of the programs."""
         self._seen = libbpf.Map(self._library, self._loaded.seen, ctypes.sizeof(layout.SeenKey), 1)
         self._losses = libbpf.Map(self._library, self._loaded.losses, ctypes.sizeof(layout.LossKey), 8)
         self._ignored = libbpf.Map(self._library, self._loaded.ignored, 8, 1)
         self._ignored_ids: dict[int, bytes] = {}  # no larger than the kernel's map
+        self._epoch = libbpf.Map(self._library, self._loaded.epoch, 4, 8)
+        self._epochs = itertools.count(1)
         self._counters = libbpf.PerCpuArray(self._library, self._loaded.counters)
         self._ring = Ring(self._library, self._loaded.events, self._receive)
+        self.program_statistics = ProgramStatistics(self._library, self.programs)
+        self.map_fill = MapFill(
+            {
+                "seen": (self._seen, layout.SEEN_ENTRIES),
+                "losses": (self._losses, layout.LOSS_ENTRIES),
+                "ignored": (self._ignored, layout.IGNORED_ENTRIES),
+            }
+        )
 
     def _request(self, settings: CaptureSettings) -> handover.LoadRequest:
         return handover.LoadRequest(
@@ -69,6 +90,7 @@ class Capture:
             include_host=settings.include_host,
             ring_bytes=settings.ring_bytes,
             cgroup_controller=host.cgroup_controller(),
+            open_hook=settings.open_hook,
         )
 
     def poll(self, timeout: float) -> int:
@@ -78,6 +100,12 @@ class Capture:
     def beat(self) -> None:
         """Open our own file through the real hook; :attr:`last_echo` moves when it comes back."""
         os.close(os.open(f"/proc/self/fd/{self._heartbeat}", os.O_RDONLY | os.O_CLOEXEC))
+
+    def measure(self) -> None:
+        """Once a second: what our own programs and maps cost is looked at when it is time to."""
+        now = time.monotonic()
+        self.program_statistics.turn(now)
+        self.map_fill.turn(now)
 
     def counters(self) -> Mapping[Counter, int]:
         """Return the kernel's counters since start, summed over CPUs."""
@@ -102,13 +130,10 @@ class Capture:
                 losses[loss.mount_namespace, loss.pid] = int.from_bytes(value, "little")
         return losses
 
-    def clear_seen(self) -> int:
-        """Let the kernel report everything once more; returns how many entries it forgot."""
-        return self._seen.clear(layout.SEEN_ENTRIES)
-
     def forget(self, event: KernelEvent) -> None:
         """Let the kernel report this file, or its folder, at its next open."""
         self._seen.delete(event.seen_key)
+        self._begin_epoch()
 
     def ignore(self, event: KernelEvent) -> bool:
         """Have the kernel drop the mount namespace of ``event``; ``False`` when its list is full."""
@@ -119,6 +144,7 @@ class Capture:
         if former != key:  # the number was given away again
             self._ignored.delete(former)
         self._ignored_ids[event.mount_namespace] = key
+        self._begin_epoch()
         return True
 
     def heed(self, mount_namespace: int) -> None:
@@ -127,9 +153,14 @@ class Capture:
         if key is not None:
             self._ignored.delete(key)
 
+    def _begin_epoch(self) -> None:
+        """Have the kernel look into ``seen`` and ``ignored`` again for what it found in ``seen`` lately."""
+        self._epoch.set(bytes(4), next(self._epochs).to_bytes(8, "little"))
+
     def close(self) -> None:
         """Detach and free; not while another thread polls."""
         self._ring.close()
+        self.program_statistics.close()
         self._loaded.close()
         os.close(self._heartbeat)
 
@@ -147,8 +178,8 @@ def _bpf_folder() -> Path:
         raise CaptureError(str(error), "install the sensor anew") from error
 
 
-def probe(timeout: float = 10.0) -> str:
-    """Load, attach and wait for an echo of our own open; return the name of the hook.
+def probe(timeout: float = 10.0) -> tuple[str, Mapping[str, str]]:
+    """Load, attach and wait for an echo of our own open; return the hook and the refusals of others.
 
     Raises :class:`CaptureError` with the cure.
     """
@@ -163,6 +194,6 @@ def probe(timeout: float = 10.0) -> str:
                 )
             capture.beat()
             capture.poll(0.2)
-        return capture.hook
+        return capture.hook, capture.refusals
     finally:
         capture.close()

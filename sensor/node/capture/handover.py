@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
@@ -23,7 +24,8 @@ _LOG_LINES = 15
 
 @dataclass(frozen=True, slots=True)
 class LoadRequest:
-    """What the loader must know. ``cgroup_controller`` is ``""`` on a pure v2 host."""
+    """What the loader must know. ``cgroup_controller`` is ``""`` on a pure v2 host; ``open_hook`` is ``auto``
+    or a name of ``hooks.HOOKS``."""
 
     bpf_folder: str
     agent_tgid: int
@@ -32,22 +34,31 @@ class LoadRequest:
     include_host: bool
     ring_bytes: int
     cgroup_controller: str
+    open_hook: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Descriptors that keep programs and maps alive in the kernel; closing ``links`` detaches."""
+    """Descriptors that keep programs and maps alive in the kernel; closing ``links`` detaches.
+
+    ``programs`` are those of execs and of opens. ``refusals`` maps each hook that was tried before ``hook``
+    to the reason why the kernel would not have it.
+    """
 
     hook: str
+    refusals: Mapping[str, str]
     events: int
     seen: int
     losses: int
     ignored: int
     counters: int
-    links: tuple[int, ...]
+    epoch: int
+    programs: tuple[int, int]
+    links: tuple[int, int]
 
     def close(self) -> None:
-        for descriptor in (*self.links, self.events, self.seen, self.losses, self.ignored, self.counters):
+        maps = (self.events, self.seen, self.losses, self.ignored, self.counters, self.epoch)
+        for descriptor in (*self.links, *self.programs, *maps):
             os.close(descriptor)
 
 
@@ -115,8 +126,14 @@ def _take_over(answer: dict[str, Any], descriptors: list[int], log: IO[bytes]) -
             f"{len(descriptors)} of {answer['descriptors']} descriptors arrived",
             "raise the limit of open files (ulimit -n) of the sensor",
         )
-    events, seen, losses, ignored, counters, *links = descriptors
-    return Loaded(answer["hook"], events, seen, losses, ignored, counters, tuple(links))
+    events, seen, losses, ignored, counters, epoch, execs, opens, exec_link, open_link = descriptors
+    return Loaded(
+        answer["hook"],
+        answer["refusals"],
+        *(events, seen, losses, ignored, counters, epoch),
+        programs=(execs, opens),
+        links=(exec_link, open_link),
+    )
 
 
 def _died(child: subprocess.Popen[bytes], log: IO[bytes]) -> CaptureError:

@@ -39,6 +39,7 @@ class Counter(enum.IntEnum):
     EXEC_SEEN = 11
     EXEC_SUBMITTED = 12
     HEARTBEAT = 13
+    INTERNAL = 14
 
 
 class SeenKey(ctypes.Structure):

@@ -14,14 +14,22 @@ import re
 import socket
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sensor.node.capture import casts, hooks, programs
 from sensor.node.capture.btf import BtfError, KernelTypes
 from sensor.node.capture.headers import kernel_version, write_header_tree
+from sensor.node.capture.hooks import Hook
+from sensor.node.capture.landlock import PROLOGUE, hide_proc
 from sensor.node.capture.offsets import member_macros
+from sensor.node.capture.programs import RAW_TRACEPOINT, RefusedError
 
-MAPS = ("events", "seen", "losses", "ignored", "counters")
+# Clang's optimiser: bcc runs one of its own, and what comes out of both the verifier likes less. And debug
+# information: programs are loaded without it. Together a quarter of the loader's time.
+_SPARED = ("-Xclang", "-disable-llvm-passes", "-g0")
+MAPS = ("events", "seen", "losses", "ignored", "counters", "epoch")
 MAX_ANSWER = 65536
 
 
@@ -83,42 +91,88 @@ def _load(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
         flags = compiler_flags(request, types, os.uname().machine)
     except BtfError as error:
         raise _LoadError("types", str(error), "run on a kernel 5.8 or newer with BTF") from error
+    refusals: dict[str, str] = {}
+    for hook in hooks.chosen(request["open_hook"]):
+        try:
+            hooks.trial(hook, types)
+            loaded = _load_with(hook, types, Path(request["bpf_folder"]), flags)
+        except RefusedError as error:
+            refusals[hook.label] = hooks.reason(hook, error)
+            _show(error)
+            continue
+        descriptors = [*loaded.maps, *loaded.programs, *loaded.links]
+        answer = {"ok": True, "hook": hook.label, "refusals": refusals, "descriptors": len(descriptors)}
+        return answer, descriptors
+    raise _no_hook(refusals)
+
+
+def _no_hook(refusals: dict[str, str]) -> _LoadError:
+    text = "; ".join(f"{label}: {why}" for label, why in refusals.items())
+    only = "" if len(refusals) > 1 else ", or let the sensor choose: --open-hook auto"
+    cure = (
+        "grant CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN (`runtime-sensor doctor` names what is missing), "
+        f"and no lockdown of the kernel (confidentiality){only}"
+    )
+    return _LoadError("hook", f"the kernel refused every hook tried: {text}", cure)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    maps: tuple[int, ...]  # in the order of MAPS
+    programs: tuple[int, int]  # exec, open
+    links: tuple[int, int]
+    compiled: Any  # bcc's, which closes the maps when it goes
+
+
+def _load_with(hook: Hook, types: KernelTypes, folder: Path, flags: list[str]) -> _Loaded:
+    """Compile, load and attach both programs. Raises ``RefusedError`` when this hook will not do."""
+    typed = casts.macros(types, lambda instructions: os.close(hook.load(instructions, types)))
+    text = assemble(folder, "exec.c", hook.source)
+    compiled = _compile(text, flags + [f"-D{name}={value}" for name, value in typed.items()])
+
+    def instructions(function: str) -> bytes:
+        return casts.with_calls(compiled.dump_func(function.encode()), types)
+
     try:
-        from bcc import BPF  # noqa: PLC0415 - after BTF, so that the common failure costs no LLVM
+        execs = programs.load(RAW_TRACEPOINT, "on_exec", instructions("on_exec"))
+        exec_link = programs.attach_raw_tracepoint(execs, "sched_process_exec")
+    except RefusedError as error:  # no other hook would help
+        _show(error)
+        raise _LoadError(
+            "exec",
+            f"the kernel refused {error}",
+            "needs CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN; `runtime-sensor doctor` names what is missing",
+        ) from error
+    try:
+        opens = hook.load(instructions(hook.function), types)
+        open_link = hook.attach(opens)
+    except RefusedError:
+        os.close(exec_link)
+        os.close(execs)
+        raise
+    maps = tuple(compiled[name].map_fd for name in MAPS)
+    return _Loaded(maps, (execs, opens), (exec_link, open_link), compiled)
+
+
+def _compile(text: str, flags: list[str]) -> Any:
+    try:
+        from bcc import BPF  # noqa: PLC0415 - after BTF and hook, so that common failures cost no LLVM
     except ImportError as error:
         raise _LoadError("bcc", str(error), "install python3-bpfcc of the distribution") from error
     with tempfile.TemporaryDirectory(prefix="runtime-sensor-") as headers:
         write_header_tree(Path(headers))
         os.environ["BCC_KERNEL_SOURCE"] = headers
-        text = assemble(Path(request["bpf_folder"]), "exec.c", "open_sys_exit.c")
+        hide_proc()  # where the kernel has no Landlock all is the same, but slower
         try:
-            programs = BPF(text=text, cflags=flags)
+            return BPF(text=PROLOGUE + text, cflags=[*flags, *_SPARED])
         except Exception as error:  # bcc raises bare Exception, its log went to stderr
             raise _LoadError("compile", str(error), "report this with the lines above") from error
-        links = [
-            _attach(programs, "on_exec", "sched_process_exec"),
-            _attach(programs, "on_sys_exit", "sys_exit"),
-        ]
-    descriptors = [programs[name].map_fd for name in MAPS] + links
-    return {"ok": True, "hook": "raw_tracepoint", "descriptors": len(descriptors)}, descriptors
 
 
-def _attach(programs: Any, function: str, tracepoint: str) -> int:
-    from bcc import BPF  # noqa: PLC0415 - see _load
-
-    try:
-        programs.load_func(function, BPF.RAW_TRACEPOINT)
-    except Exception as error:  # bcc raises bare Exception
-        cure = (
-            "needs CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN; `runtime-sensor doctor` names what is missing"
-        )
-        raise _LoadError("verify", f"the kernel refused program {function}: {error}", cure) from error
-    try:
-        programs.attach_raw_tracepoint(tp=tracepoint.encode(), fn_name=function.encode())
-    except Exception as error:  # bcc raises bare Exception
-        cure = "needs CAP_PERFMON or CAP_SYS_ADMIN, and no lockdown of the kernel (confidentiality)"
-        raise _LoadError("attach", f"tracepoint {tracepoint}: {error}", cure) from error
-    return int(programs.raw_tracepoint_fds[tracepoint.encode()])
+def _show(error: RefusedError) -> None:
+    """Into the log that the agent reads the last lines of."""
+    if error.log:
+        print(error.log, file=sys.stderr)  # noqa: T201
 
 
 def main(descriptor: int) -> None:

@@ -6,6 +6,7 @@ from sensor.node.capture.btf import KernelTypes
 
 # macro -> struct, then the names its member has had (the first that exists counts)
 _MEMBERS: dict[str, tuple[str, ...]] = {
+    "TASK_TGID": ("task_struct", "tgid"),
     "TASK_FILES": ("task_struct", "files"),
     "TASK_FS": ("task_struct", "fs"),
     "TASK_MM": ("task_struct", "mm"),
@@ -19,6 +20,7 @@ _MEMBERS: dict[str, tuple[str, ...]] = {
     "FDT_FD": ("fdtable", "fd"),
     "FDT_MAX_FDS": ("fdtable", "max_fds"),
     "FILE_MODE": ("file", "f_mode"),
+    "FILE_FLAGS": ("file", "f_flags"),
     "FILE_INODE": ("file", "f_inode"),
     "INODE_MODE": ("inode", "i_mode"),
     "INODE_SB": ("inode", "i_sb"),
@@ -46,14 +48,27 @@ _MEMBERS: dict[str, tuple[str, ...]] = {
 
 # Neighbouring members that one read fetches: name of the span -> (macro, size in bytes) of its parts.
 _SPANS: dict[str, tuple[tuple[str, int], ...]] = {
-    "FILE_SPAN": (("FILE_MODE", 4), ("FILE_INODE", 8), ("FILE_PATH_MNT", 8), ("FILE_PATH_DENTRY", 8)),
+    "FILE_SPAN": (
+        ("FILE_MODE", 4),
+        ("FILE_FLAGS", 4),
+        ("FILE_INODE", 8),
+        ("FILE_PATH_MNT", 8),
+        ("FILE_PATH_DENTRY", 8),
+    ),
     "DENTRY_SPAN": (
         ("DENTRY_PARENT", 8),
         ("DENTRY_NAME", 8),
         ("DENTRY_NAME_LENGTH", 4),
         ("DENTRY_INODE", 8),
     ),
-    "INODE_SPAN": (("INODE_SB", 8), ("INODE_INO", 8), ("INODE_SIZE", 8), ("INODE_NLINK", 4)),
+    "INODE_SPAN": (
+        ("INODE_MODE", 2),
+        ("INODE_SB", 8),
+        ("INODE_INO", 8),
+        ("INODE_SIZE", 8),
+        ("INODE_NLINK", 4),
+    ),
+    "SB_SPAN": (("SB_MAGIC", 8), ("SB_DEV", 4)),
 }
 
 
@@ -74,6 +89,8 @@ def member_macros(types: KernelTypes, machine: str) -> dict[str, int]:
     # A number for each namespace that is never used again; moved to the common part in Linux 6.18.
     own = types.find("mnt_namespace", "seq")
     macros["MNT_NS_ID"] = namespace + at("ns_common", "ns_id") if own is None else own
+    # Of a function call, by the machine's calling convention.
+    macros["REGS_FIRST_ARGUMENT"] = at("pt_regs", "regs" if machine == "aarch64" else "di")
     macros["REGS_SYSCALL"] = at("pt_regs", "syscallno" if machine == "aarch64" else "orig_ax")
     return macros | _spans(macros)
 

@@ -1,7 +1,7 @@
 """A gRPC channel to one Unix socket, and the methods of the Container Runtime Interface that we call.
 
 Every call and message is bounded. Answers are decoded here and not by gRPC, so that one that cannot be
-decoded is an error of its own and does not end a stream. Importing this module costs some 20 MiB.
+decoded is an error of its own and does not end a stream. Importing this module costs some 12 MiB.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ import os
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from google.protobuf.message import DecodeError, Message
-
 from sensor.node.identify.cri.counters import CriCounters
-from sensor.node.identify.cri.proto import cri_pb2 as cri
+from sensor.snyk.deferred import UNUSED, deferred
+
+with deferred(*UNUSED):
+    from google.protobuf.message import DecodeError, Message
+
+    from sensor.node.identify.cri.proto import cri_pb2 as cri
 
 MAX_ANSWER_BYTES = 16 << 20
 """As in kubelet (``maxMsgSize`` of its CRI client): with a list that it cannot read no node works."""
@@ -167,6 +170,7 @@ def _load_grpc() -> Any:
     os.environ["GRPC_VERBOSITY"] = "NONE"
     os.environ.pop("GRPC_TRACE", None)
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
-    import grpc  # noqa: PLC0415 - after the variables
+    with deferred(*UNUSED):
+        import grpc  # noqa: PLC0415 - after the variables
 
     return grpc

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 from sensor.node.resolve.python.distribution import Distribution
 from sensor.node.resolve.python.identity import normalise
@@ -27,6 +28,8 @@ _PREFIXES = (
     *("/opt/app-root", "/opt/poetry-venv", "/app/venv", "/app/.venv"),
 )
 _VENVS = ("venv", ".venv", "env")
+_FOLDERS = 512
+"""In which environments were looked for, of all containers: to have their names once."""
 _INTERPRETER = re.compile(r"python3\.[0-9]{1,2}t?|pypy3\.[0-9]{1,2}")
 _SITES_OF_PREFIX = 8
 _ENTRIES_OF_LIB = 2_000
@@ -80,9 +83,14 @@ def editable_projects(
 def likely_prefixes(path: str) -> Iterator[str]:
     """Yield where the environment that ``path`` was imported in may stand, most likely first."""
     for folder in folders_above(path, 0):
-        for name in _VENVS:
-            yield f"{folder.rstrip('/')}/{name}"
+        yield from _environments(folder)
     yield from _PREFIXES
+
+
+@lru_cache(_FOLDERS)
+def _environments(folder: str) -> tuple[str, ...]:
+    """One object for all containers, which have the same few folders."""
+    return tuple(f"{folder.rstrip('/')}/{name}" for name in _VENVS)
 
 
 def sites_with_projects(root: RootFilesystem, prefix: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import BinaryIO
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ from sensor.model.package import Ecosystem, Package, SkipReason, SnykIdentity
 from sensor.node.rootfs import Unreadable
 
 _HEADER_BYTES = 1 << 20
+_PACKAGES = 2048
 _LINE_BYTES = 1 << 16
 _VERSION_LENGTH = 128
 _MAX_SAFE_INTEGER = 2**53 - 1
@@ -50,8 +52,12 @@ def snyk_version(version: str) -> str | None:
     return ".".join(numbers)
 
 
+@lru_cache(_PACKAGES)
 def pypi_package(name: str, version: str | None) -> Package:
-    """Return the package with both identities. A purl without ``@`` says that no version is known."""
+    """Return the package with both identities. A purl without ``@`` says that no version is known.
+
+    One object for the containers of a node, which have many in common.
+    """
     purl = f"pkg:pypi/{normalise(name)}"
     if version is not None:
         purl += "@" + quote(version, safe=":")
