@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test unit test-cluster apiserver demo accuracy fuzz bench chaos proto lock clean
+.PHONY: help setup lint test unit test-cluster apiserver kernels demo accuracy fuzz bench chaos endurance proto lock clean
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
@@ -34,11 +34,19 @@ accuracy: setup  ## as root: 65 real applications, each asked for its own truth;
 fuzz: setup  ## hostile bytes for every parser, five minutes of them; FUZZ="--inputs 1000000" for as many
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
-bench: apiserver  ## as root: what the sensor costs, against opensnoop and bpftrace; writes build/bench.json
-	@$(BIN)/python -m tests.bench
+bench: apiserver  ## as root: what the sensor costs, beside its peers; writes build/bench.json and docs/performance.svg
+	@scripts/setup bench
+	@$(BIN)/python -m tests.bench $(BENCH)
 
 chaos: setup  ## as root: sensor and receiver killed again and again; what arrives is compared with the truth
 	@$(BIN)/python -m tests.chaos $(CHAOS)
+
+endurance: setup  ## as root: ten container starts a second for an hour, nothing may grow; ENDURANCE="--minutes 10"
+	@$(BIN)/python -m tests.endurance $(ENDURANCE)
+
+kernels: setup  ## stock Debian kernels in guests, every hook on each; writes docs/kernels.md; KERNELS=--quick
+	@scripts/setup kernels
+	@$(BIN)/python -m tests.kernels $(KERNELS)
 
 proto: setup  ## generate the code of our gRPC service and of the container runtimes'
 	@scripts/proto

@@ -52,6 +52,12 @@ class Agent:
             raise BenchError(f"/metrics answered {status}")
         return body
 
+    def ready(self) -> bool:
+        """What /readyz says: its own open came back through the real hook within the last seconds."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return metrics.scrape(self._port, "/readyz")[0] == http.HTTPStatus.OK
+        return False
+
     def wait_for(self, least: Mapping[str, int], since: Mapping[str, int]) -> dict[str, int]:
         """Counters, once they grew by ``least`` since ``since``.
 
@@ -79,7 +85,7 @@ def agent(output: Path, log: Path, *options: str) -> Iterator[Agent]:
     when it does not come."""
     if not COMMAND.exists():
         raise BenchError(f"{COMMAND} not found; expected the installed command: make setup")
-    port = _free_port()
+    port = free_port()
     command = [str(COMMAND), "node", "--output", "jsonl", "--metrics-address", f"127.0.0.1:{port}", *options]
     with output.open("wb") as lines, log.open("wb") as errors, running(command, lines, errors) as process:
         _wait_until_ready(process, port, log)
@@ -102,7 +108,8 @@ def _last_words(log: Path) -> str:
     return log.read_text(errors="replace").strip()[-2000:] or "nothing"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

@@ -41,7 +41,7 @@ def run_load(stage: Stage, warm_up: float, seconds: float, *options: str) -> Loa
     total = str(warm_up + seconds + 1)
     command = stage.container.command([INTERPRETER, "-I", "-S", str(OPENER), str(RATE), total, *files])
     with (
-        agent(lines, stage.directory / "load.log", *options) as loaded,
+        agent(lines, stage.directory / "load.log", *stage.agent_options, *options) as loaded,
         running(command, subprocess.PIPE, subprocess.DEVNULL) as opener,
     ):
         time.sleep(warm_up)

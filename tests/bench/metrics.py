@@ -11,6 +11,7 @@ LOST = ("ring_full", "fault")
 # Those by which it reaches the agent; heartbeats aside.
 REACHED = ("submitted", "exec_submitted")
 
+_HOOK = re.compile(r'^runtime_sensor_hook_info\{(?:[^}]*,)?hook="([^"]*)"', re.MULTILINE)
 _LINE = re.compile(r'^(\w+)\{(?:[^}]*,)?outcome="([^"]*)"[^}]*\} (\S+)')
 
 
@@ -18,6 +19,12 @@ def kernel_events(exposition: str) -> dict[str, int]:
     """Outcome -> events, from a text exposition (Prometheus text format 0.0.4)."""
     matches = (_LINE.match(line) for line in exposition.splitlines())
     return {match[2]: int(float(match[3])) for match in matches if match and match[1] == EVENTS}
+
+
+def open_hook(exposition: str) -> str | None:
+    """The hook that sees the opens: ``fentry``, ``kprobe`` or ``raw_tracepoint``."""
+    match = _HOOK.search(exposition)
+    return match[1] if match else None
 
 
 def lost(counters: dict[str, int]) -> int:

@@ -21,9 +21,12 @@ class PackageFiles:
     names: tuple[str, ...]
 
 
-def install(layer: Path) -> PackageFiles:
-    """Install :data:`DISTRIBUTIONS` distributions of :data:`FILES_EACH` modules each in ``layer``."""
-    names = tuple(f"bench-distribution-{number}" for number in range(DISTRIBUTIONS))
+def install(layer: Path, label: str = "bench-distribution") -> PackageFiles:
+    """Install :data:`DISTRIBUTIONS` distributions of :data:`FILES_EACH` modules each in ``layer``.
+
+    Their names begin with ``label``.
+    """
+    names = tuple(f"{label}-{number}" for number in range(DISTRIBUTIONS))
     modules = tuple(module for name in names for module in _distribution(layer, name))
     other = modules[0].with_name("rules.txt")
     on_disk(layer, other).write_text("no language file\n")

@@ -1,4 +1,4 @@
-"""opensnoop of libbpf-tools and bpftrace, each printing every open into a pipe that is read away."""
+"""opensnoop of libbpf-tools and of bcc, and bpftrace: each prints every open into a pipe that is read."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from tests.bench.process import POLL_SECONDS, BenchError, running
 BPFTRACE_PROGRAM = (
     'tracepoint:syscalls:sys_enter_openat %s { printf("%%d %%s %%s\\n", pid, comm, str(args->filename)); }'
 )
+# bcc's opensnoop compiles against kernel headers, which few machines have; the others must work.
+BCC_OPENSNOOP = "bcc_opensnoop"
+MAY_REFUSE = frozenset({BCC_OPENSNOOP})
 READY_SECONDS = 30.0
 PIPE_BYTES = 1 << 20
 
@@ -27,6 +30,12 @@ PIPE_BYTES = 1 << 20
 _WITH_TRACEFS = (
     '[ -d /sys/kernel/tracing/events ] || mount -t tracefs tracefs /sys/kernel/tracing || exit 1; exec "$@"'
 )
+# Of the words of a program that does not start, the lines that say why.
+_REASON = re.compile(r"\b(?:unable|cannot|can't|failed|denied|not permitted|no such)\b", re.IGNORECASE)
+MOST_LINES = 2
+MOST_WORDS = 600
+# By this they show the opens of this process, which wakes them.
+_OWN_NAME = Path("/proc/self/comm").read_bytes().strip()
 # "lost 12 events on CPU #3" on opensnoop's error output, "Lost 12 events" among bpftrace's lines.
 _LOST = re.compile(rb"[Ll]ost (\d+) events")
 
@@ -38,18 +47,31 @@ def commands(silent: bool) -> dict[str, list[str]]:
     and drop, nobody is woken. What is left is the price of their hooks.
     """
     own = str(os.getpid())
-    opensnoop = [_find("opensnoop", "libbpf-tools"), *(["-p", own] if silent else [])]
+    only = ["-p", own] if silent else []
     program = BPFTRACE_PROGRAM % (f"/pid == {own}/" if silent else "")
-    return {"opensnoop": opensnoop, "bpftrace": [_find("bpftrace", "bpftrace"), "-e", program]}
+    return {
+        "opensnoop": [_compiled("opensnoop", "libbpf-tools"), *only],
+        "bpftrace": [_compiled("bpftrace", "bpftrace"), "-e", program],
+        BCC_OPENSNOOP: [_find("opensnoop-bpfcc", "bpfcc-tools"), *only],
+    }
+
+
+def _compiled(program: str, package: str) -> str:
+    found = _find(program, package)
+    if not Path(found).read_bytes().startswith(b"\x7fELF"):
+        raise BenchError(f"{found} is a script; expected the compiled one: apt-get install {package}")
+    return found
 
 
 def _find(program: str, package: str) -> str:
     found = shutil.which(program, path=f"/usr/sbin:/usr/bin:{os.environ.get('PATH', '')}")
     if found is None:
         raise BenchError(f"{program} not found; expected the one of Debian: apt-get install {package}")
-    if not Path(found).read_bytes().startswith(b"\x7fELF"):
-        raise BenchError(f"{found} is a script; expected the compiled one: apt-get install {package}")
     return found
+
+
+class PeerRefusedError(BenchError):
+    """A peer does not work on this machine; the message is its reason."""
 
 
 class Peer:
@@ -58,6 +80,7 @@ class Peer:
     def __init__(self, output: IO[bytes], log: Path) -> None:
         self.printed = 0
         self.awake = False
+        self.first_words = b""
         self._output = output
         self._log = log
         self._lost = 0
@@ -83,9 +106,10 @@ class Peer:
     def _read(self) -> None:
         rest = b""
         while chunk := os.read(self._output.fileno(), PIPE_BYTES):
-            lines, newline, tail = (rest + chunk).rpartition(b"\n")
+            lines, _, tail = (rest + chunk).rpartition(b"\n")
             rest = tail
-            self.awake = self.awake or bool(newline)
+            self.first_words = self.first_words or lines[:MOST_WORDS]
+            self.awake = self.awake or _OWN_NAME in lines
             self.printed += lines.count(b"open_probe")
             self._lost += _sum_lost(lines) if b"ost " in lines else 0
 
@@ -103,19 +127,26 @@ def peer(name: str, command: list[str], log: Path) -> Iterator[Peer]:
         with contextlib.suppress(OSError):  # above the limit of an unprivileged user: a smaller pipe will do
             fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         started = Peer(process.stdout, log)
-        _wake(name, process, started, log)
+        _wake(process, started, log)
         yield started
     started.join()
     process.stdout.close()
 
 
-def _wake(name: str, process: subprocess.Popen[bytes], started: Peer, log: Path) -> None:
+def _wake(process: subprocess.Popen[bytes], started: Peer, log: Path) -> None:
     """Open files until the peer prints: it holds back its first lines until they fill a buffer."""
     deadline = time.monotonic() + READY_SECONDS
     while not started.awake:
         if process.poll() is not None or time.monotonic() > deadline:
-            words = log.read_text(errors="replace").strip()[-2000:]
-            raise BenchError(f"{name} does not print opens on this machine; it said: {words or 'nothing'}")
+            said = reason(started.first_words + b"\n" + log.read_bytes())
+            raise PeerRefusedError(f"does not print opens on this machine; it said: {said}")
         for _ in range(50):
             os.close(os.open("/dev/null", os.O_RDONLY))
         time.sleep(POLL_SECONDS)
+
+
+def reason(words: bytes) -> str:
+    """Why a program did not start, from its last words: the first lines that say so, or else the first."""
+    lines = [line.strip() for line in words.decode(errors="replace").splitlines() if line.strip()]
+    told = [line for line in lines if _REASON.search(line)] or lines
+    return "; ".join(told[:MOST_LINES])[:MOST_WORDS] or "nothing"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Literal
 
 from tests.bench.resolver_cost import ResolverCost
 
-CONTENDERS = ("base", "sensor", "opensnoop", "bpftrace")
+CONTENDERS = ("base", "sensor", "opensnoop", "bpftrace", "bcc_opensnoop")
 TOOLS = CONTENDERS[1:]
 
 RESOLVERS = "resolver_cost"
@@ -29,6 +30,13 @@ class Case(enum.StrEnum):
     OPEN_OTHER = "open_other"  # open+close of a file that is no package
     OPEN_SEEN = "open_seen"  # open+close of a package file seen before
     OTHER_SYSCALL = "other_syscall"  # getppid
+    EXEC = "exec"  # vfork, execve of a static program that was run before, its end, wait
+
+
+# ns that the sensor may add to one operation.
+ADDED_BARS_NS = {Case.OPEN_OTHER: 100.0, Case.OPEN_SEEN: 200.0, Case.OTHER_SYSCALL: 30.0}
+# What it adds to an open for each ns that opensnoop adds.
+OPENSNOOP_RATIO_BAR = 0.08
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,9 @@ class Report:
     delivering: LoadResult | None = None
     """The same load on an agent that delivers to a receiver, by gRPC, with its state on the disk."""
     resolvers: dict[str, ResolverCost] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    """Peer that does not work on this machine -> what it said of it."""
+    hook: str = "unknown"
 
 
 def quiet(values: Sequence[float]) -> float:
@@ -167,16 +178,43 @@ def added_fastest(samples: Sequence[Sample], case: Case, tool: str) -> float:
     return absolute(samples, case, tool).low - absolute(samples, case, "base").low
 
 
+def tools(samples: Sequence[Sample]) -> tuple[str, ...]:
+    """Those of :data:`TOOLS` that were measured, the sensor first."""
+    measured = {sample.contender for sample in samples}
+    return tuple(tool for tool in TOOLS if tool in measured)
+
+
 def ratio(samples: Sequence[Sample], case: Case, peer: str) -> float | None:
     """What the sensor adds for each ns that ``peer`` adds; None when the peer adds nothing measurable."""
     theirs = added(samples, case, peer).median
     return added(samples, case, "sensor").median / theirs if theirs > 0 else None
 
 
+def ratio_fastest(samples: Sequence[Sample], case: Case, peer: str) -> float | None:
+    """The same of :func:`added_fastest`."""
+    theirs = added_fastest(samples, case, peer)
+    return added_fastest(samples, case, "sensor") / theirs if theirs > 0 else None
+
+
 def bars(report: Report) -> dict[str, tuple[float, float, bool]]:
     """Name -> (figure, bar, met). The bars come from the project's requirements and are never loosened."""
-    found = _bars("agent", report.load)
+    found = _added_bars(report)
+    found |= _bars("agent", report.load)
     return found | _bars("delivering_agent", report.delivering) if report.delivering else found
+
+
+def _added_bars(report: Report) -> dict[str, tuple[float, float, bool]]:
+    """Between the fastest rounds: on a machine with neighbours the medians of some runs are below them and of
+    others far above."""
+    figures = {
+        f"added_{case}_ns": (added_fastest(report.samples, case, "sensor"), bar)
+        for case, bar in ADDED_BARS_NS.items()
+    }
+    # Peers that were told not to hand events over say nothing of what handing them over costs.
+    for case in (Case.OPEN_OTHER, Case.OPEN_SEEN) if not report.silent_peers else ():
+        found = ratio_fastest(report.samples, case, "opensnoop")
+        figures[f"{case}_to_opensnoop"] = (math.inf if found is None else found, OPENSNOOP_RATIO_BAR)
+    return {name: (figure, bar, figure <= bar) for name, (figure, bar) in figures.items()}
 
 
 def _bars(name: str, load: LoadResult) -> dict[str, tuple[float, float, bool]]:
@@ -186,77 +224,9 @@ def _bars(name: str, load: LoadResult) -> dict[str, tuple[float, float, bool]]:
     }
 
 
-def as_json(report: Report) -> dict[str, object]:
-    """The content of ``build/bench.json``; docs/performance.md explains each key."""
-    samples = report.samples
-    document: dict[str, object] = {f"{case}_ns": _medians(samples, case, "cpu_ns") for case in Case}
-    document |= {
-        "agent_rss_mib": round(report.load.rss_mib, 2),
-        "agent_cpu_cores": round(report.load.cpu_cores, 5),
-        "events_lost": report.events_lost,
-        "wall": {f"{case}_ns": _medians(samples, case, "wall_ns") for case in Case},
-        "added": {f"{case}_ns": _added(samples, case, "cpu_ns") for case in Case},
-        "typical": {f"{case}_ns": _medians(samples, case, "typical_ns") for case in Case},
-        "added_wall": {f"{case}_ns": _added(samples, case, "wall_ns") for case in Case},
-        "added_fastest": {
-            f"{case}_ns": {tool: round(added_fastest(samples, case, tool), 1) for tool in TOOLS}
-            for case in Case
-        },
-        "ratio": {f"{case}_ns": _ratios(samples, case) for case in Case},
-        "bars": {
-            name: {"figure": figure, "bar": bar, "met": met}
-            for name, (figure, bar, met) in bars(report).items()
-        },
-        "load": {
-            "seconds": round(report.load.seconds, 2),
-            "opens_per_second": round(report.load.opens_per_second, 1),
-            "peak_rss_mib": round(report.load.peak_rss_mib, 2),
-            "events": report.load.events,
-        },
-        "peer_events": {
-            name: {"opens": tally.opens, "printed": tally.printed, "lost": tally.lost}
-            for name, tally in report.peers.items()
-        },
-        "rounds": len({sample.round for sample in samples}),
-        "disturbed_samples": report.disturbed,
-        "quick": report.quick,
-        "silent_peers": report.silent_peers,
-        "environment": report.environment,
-        RESOLVERS: resolvers_json(report.resolvers),
-    }
-    if delivering := report.delivering:
-        document["delivering_agent_rss_mib"] = round(delivering.rss_mib, 2)
-        document["delivering_agent_cpu_cores"] = round(delivering.cpu_cores, 5)
-    return document
-
-
-def resolvers_json(costs: dict[str, ResolverCost]) -> dict[str, object]:
-    """Under :data:`RESOLVERS` in the JSON: language -> microseconds for a file."""
-    return {language: cost.as_json() for language, cost in costs.items()}
-
-
 def _by_round(samples: Sequence[Sample], case: Case, contender: str, measure: Measure) -> dict[int, float]:
     return {
         sample.round: float(getattr(sample, measure))
         for sample in samples
         if sample.case is case and sample.contender == contender
     }
-
-
-def _medians(samples: Sequence[Sample], case: Case, measure: Measure) -> dict[str, float]:
-    return {name: round(absolute(samples, case, name, measure).median, 1) for name in CONTENDERS}
-
-
-def _added(samples: Sequence[Sample], case: Case, measure: Measure) -> dict[str, dict[str, float]]:
-    return {tool: added(samples, case, tool, measure).as_json() for tool in TOOLS}
-
-
-def _ratios(samples: Sequence[Sample], case: Case) -> dict[str, float | None]:
-    base = absolute(samples, case, "base").median
-    ratios: dict[str, float | None] = {
-        f"{tool}_to_base": round(absolute(samples, case, tool).median / base, 3) for tool in TOOLS
-    }
-    for peer in TOOLS[1:]:
-        found = ratio(samples, case, peer)
-        ratios[f"sensor_to_{peer}_added"] = None if found is None else round(found, 3)
-    return ratios

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tests.bench.report import (
-    TOOLS,
     Case,
     LoadResult,
     Report,
@@ -16,28 +15,31 @@ from tests.bench.report import (
     added_fastest,
     bars,
     ratio,
+    tools,
 )
 from tests.bench.resolver_cost import ResolverCost, rows
+from tests.bench.text import columns
 
 _TITLES = {
     Case.OPEN_OTHER: "open+close, no package",
     Case.OPEN_SEEN: "open+close, package seen",
     Case.OTHER_SYSCALL: "getppid",
+    Case.EXEC: "vfork+exec+exit, seen",
 }
 
 
 def table(report: Report) -> str:
     """What each tool adds, the ratios, and the bars with PASS or OVER."""
     lines = ["ns of CPU for one operation: median over the rounds (lowest to highest round)"]
-    lines += _rows([_heading(), *(_costs(report.samples, case) for case in Case)])
+    lines += columns([_heading(report.samples), *(_costs(report.samples, case) for case in Case)])
     lines += ["", "the same between the fastest rounds: what neighbours on the hardware slow down least"]
-    lines += _rows([_heading(), *(_fastest(report.samples, case) for case in Case)])
+    lines += columns([_heading(report.samples), *(_fastest(report.samples, case) for case in Case)])
     lines += ["", "the sensor against its peers, by what each adds; and against no tool at all"]
-    lines += _rows(
-        [["", "sensor/opensnoop", "sensor/bpftrace", "sensor/base"]]
+    lines += columns(
+        [["", *(f"sensor/{peer}" for peer in tools(report.samples)[1:]), "sensor/base"]]
         + [_ratios(report.samples, case) for case in Case]
     )
-    lines += ["", *_peers(report), *_agent(report)]
+    lines += ["", *_added_bars(report), "", *_peers(report), *_agent(report)]
     if report.resolvers:
         lines += ["", *resolver_table(report.resolvers)]
     if report.load.disturbed:
@@ -51,21 +53,25 @@ def resolver_table(costs: dict[str, ResolverCost]) -> list[str]:
     """What a file costs each language's resolver."""
     return [
         "resolver cost: us for one file, the first time it is seen (its package looked up) and seen before",
-        *_rows(rows(costs)),
+        *columns(rows(costs)),
     ]
 
 
-def _heading() -> list[str]:
-    return ["", "base", *(f"{tool} adds" for tool in TOOLS)]
+def _heading(samples: Sequence[Sample]) -> list[str]:
+    return ["", "base", *(f"{tool} adds" for tool in tools(samples))]
 
 
 def _costs(samples: Sequence[Sample], case: Case) -> list[str]:
     base = absolute(samples, case, "base")
-    return [_TITLES[case], _spread(base, ""), *(_spread(added(samples, case, tool), "+") for tool in TOOLS)]
+    return [
+        _TITLES[case],
+        _spread(base, ""),
+        *(_spread(added(samples, case, tool), "+") for tool in tools(samples)),
+    ]
 
 
 def _fastest(samples: Sequence[Sample], case: Case) -> list[str]:
-    added_by = (f"{added_fastest(samples, case, tool):+.0f}" for tool in TOOLS)
+    added_by = (f"{added_fastest(samples, case, tool):+.0f}" for tool in tools(samples))
     return [_TITLES[case], f"{absolute(samples, case, 'base').low:.0f}", *added_by]
 
 
@@ -74,13 +80,25 @@ def _spread(spread: Spread, sign: str) -> str:
 
 
 def _ratios(samples: Sequence[Sample], case: Case) -> list[str]:
-    found = [ratio(samples, case, peer) for peer in TOOLS[1:]]
+    found = [ratio(samples, case, peer) for peer in tools(samples)[1:]]
     whole = absolute(samples, case, "sensor").median / absolute(samples, case, "base").median
     return [_TITLES[case], *("-" if each is None else f"{each:.2f}" for each in found), f"{whole:.2f}"]
 
 
+def _added_bars(report: Report) -> list[str]:
+    """Of what the sensor adds, between the fastest rounds."""
+    of_load = ("agent_", "delivering_agent_")
+    rows = [
+        [name, f"{figure:.4g}", f"{bar:g}", "PASS" if met else "OVER"]
+        for name, (figure, bar, met) in bars(report).items()
+        if not name.startswith(of_load)
+    ]
+    return columns([[f"bars, by the hook {report.hook}", "figure", "bar", ""], *rows])
+
+
 def _peers(report: Report) -> list[str]:
-    return [
+    refused = [f"{name}: not at work; {reason}" for name, reason in report.refused.items()]
+    return refused + [
         f"{name}: {tally.opens:,} opens, {tally.printed:,} printed, {tally.lost:,} lost by its own count"
         for name, tally in report.peers.items()
     ]
@@ -104,16 +122,3 @@ def _load(name: str, load: LoadResult, report: Report) -> list[str]:
         f"  memory at its highest    {load.peak_rss_mib:.1f} MiB",
         f"  CPU {load.cpu_cores:.4f} cores ({marks[f'{name}_cpu_cores']})",
     ]
-
-
-def _rows(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(_cells(row, widths)).rstrip() for row in rows]
-
-
-def _cells(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    first, *rest = (
-        text.ljust(width) if column == 0 else text.rjust(width)
-        for column, (text, width) in enumerate(zip(row, widths, strict=True))
-    )
-    return [first, *rest]

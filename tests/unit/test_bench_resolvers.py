@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.bench import __main__ as command
-from tests.bench.report import RESOLVERS, resolvers_json
+from tests.bench.document import resolvers_json
+from tests.bench.report import RESOLVERS
 from tests.bench.resolver_cost import Peer, Quantiles, ResolverCost, typical
 from tests.bench.resolvers import measure
 from tests.bench.table import resolver_table
