@@ -17,6 +17,7 @@ from sensor.receiver.changed import Changed
 from sensor.receiver.main import LONGEST_LINE
 from sensor.receiver.page.routes import routes
 from sensor.receiver.store import connect
+from tests.clock import PATIENCE
 
 T = TypeVar("T")
 
@@ -36,7 +37,7 @@ class PageServer:
 
     def __enter__(self) -> PageServer:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(PATIENCE)
         return self
 
     def __exit__(

@@ -19,8 +19,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-_STARTS_WITHIN = 20.0
-_ENDS_WITHIN = 10.0
+from tests.clock import HANGS, PATIENCE
+
+_STARTS_WITHIN = HANGS
+_ENDS_WITHIN = PATIENCE
 
 
 class Receiver:
@@ -144,7 +146,7 @@ class Receiver:
             answer = connection.getresponse()
             return answer.status, answer.read()
 
-    def connection(self, timeout: float = 10.0) -> http.client.HTTPConnection:
+    def connection(self, timeout: float = PATIENCE) -> http.client.HTTPConnection:
         if self._tls is None:
             return http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=timeout)
         context = ssl.create_default_context(cafile=str(self._authority or self._tls[0]))
@@ -152,7 +154,7 @@ class Receiver:
 
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """What its database answers, read beside it; works while it does not run, too."""
-        connection = sqlite3.connect(self.database, timeout=10.0)
+        connection = sqlite3.connect(self.database, timeout=PATIENCE)
         with contextlib.closing(connection):
             connection.row_factory = sqlite3.Row
             return connection.execute(query, parameters).fetchall()

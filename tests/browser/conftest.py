@@ -13,6 +13,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.chrome.webdriver import WebDriver
 
 from tests import receiver_seed
+from tests.clock import PATIENCE
 from tests.receiver_page_server import PageServer
 
 
@@ -59,7 +60,7 @@ def _chromium() -> Iterator[WebDriver]:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
-    driver.set_page_load_timeout(20)
+    driver.set_page_load_timeout(PATIENCE)
     yield driver
     driver.quit()
 

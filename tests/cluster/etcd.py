@@ -10,9 +10,10 @@ from typing import Any
 
 import urllib3
 
+from tests.clock import HANGS, PATIENCE
 from tests.cluster.daemon import ClusterError, Daemon, wait_until
 
-_START_SECONDS = 20.0
+_START_SECONDS = HANGS
 
 
 class Etcd:
@@ -20,7 +21,7 @@ class Etcd:
 
     def __init__(self, folder: Path, client_port: int, peer_port: int) -> None:
         self.url = f"http://127.0.0.1:{client_port}"
-        self._pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(5.0))
+        self._pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(PATIENCE))
         peer = f"http://127.0.0.1:{peer_port}"
         self._daemon = Daemon(
             "etcd",

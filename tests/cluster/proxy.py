@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from tests.clock import PATIENCE
 from tests.cluster.daemon import free_ports
 
-_ANSWER_SECONDS = 10.0
+_ANSWER_SECONDS = PATIENCE
 _REQUEST = re.compile(rb"(?:GET|POST|PUT|PATCH|DELETE) (\S+) HTTP/1\.1\r\n")
 _WATCH = re.compile(rb"[?&]watch=(?:true|1)(?:&|$)")
 _CHUNK = re.compile(rb"([0-9a-fA-F]+)\r\n")

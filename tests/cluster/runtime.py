@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.clock import PATIENCE
 from tests.cluster import cgroups, images
 from tests.cluster.containerd import PAUSE, Containerd
 from tests.cluster.cri_client import CriClient, CriError
@@ -133,7 +134,7 @@ class CriRuntime:
         image = built.local(name, origin, needs_machine)
         with self._importing:
             self._containerd.import_image(built.archive(image.names))
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while not self._knows(image):
             if time.monotonic() > deadline:
                 raise GroundError(f"the runtime did not take notice of the image {image.names}")

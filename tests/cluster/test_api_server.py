@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
+from tests.clock import PATIENCE
 from tests.cluster import build, objects, workloads
 from tests.cluster.accounts import CACHE_SECONDS
 from tests.cluster.api_server import ApiServer
@@ -189,8 +190,8 @@ def test_a_token_in_use_expires(server: ApiServer) -> None:
         with server.client(path.read_text()) as revoked:
             assert revoked.status_of(PODS) == 200
             server.accounts.revoke("monitoring", "revoked")
-            _until(lambda: revoked.status_of(PODS) == 401, CACHE_SECONDS + 5)
-        _until(lambda: short.status_of(PODS) == 401, CACHE_SECONDS + 5)
+            _until(lambda: revoked.status_of(PODS) == 401, CACHE_SECONDS + PATIENCE)
+        _until(lambda: short.status_of(PODS) == 401, CACHE_SECONDS + PATIENCE)
     assert _status(server, server.accounts.renew("monitoring", "revoked").read_text()) == 200
 
 
@@ -245,7 +246,7 @@ def _status(server: ApiServer, token: str) -> int:
         return client.status_of(PODS)
 
 
-def _until(done: Callable[[], bool], seconds: float = 5) -> None:
+def _until(done: Callable[[], bool], seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline, f"not so after {seconds} s"

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
+from tests.clock import PATIENCE
 from tests.cluster import objects, workloads
 from tests.cluster.api_server import ApiServer
 from tests.receiver_process import Receiver, free_ports
 
 pytestmark = pytest.mark.cluster
 
-_WITHIN = 30.0
 RULES = (
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
     {"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["get"]},
@@ -57,7 +57,7 @@ class Cluster:
             assert process.poll() is None, self.log()
             yield process
             process.terminate()
-            assert process.wait(15) == 0, self.log()
+            assert process.wait(PATIENCE) == 0, self.log()
         finally:
             process.kill()
             process.wait()
@@ -70,7 +70,7 @@ class Cluster:
         return (self._folder / "sensor.log").read_text()
 
     def ask(self, path: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         with contextlib.closing(connection), contextlib.suppress(OSError):
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -107,7 +107,7 @@ class Cluster:
             if row["namespace"] == space and row["ended_at"] is None
         }
 
-    def until(self, condition: Callable[[], object], seconds: float = _WITHIN) -> None:
+    def until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, (self.rows().keys(), self.log()[-4000:])

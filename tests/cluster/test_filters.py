@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clock import until
 from tests.cluster import workloads
 from tests.cluster.conftest import SensorOf
 from tests.cluster.cri_pod import ContainerSpec, PodSpec, importing
@@ -160,21 +161,16 @@ def _run(node: Node, programs: list[Program], number: int) -> _Pod:
     return _Pod(pod, kind, expected(pod, pod.containers["app"], program, node.name, workload))
 
 
-def _wait_until_ignored(sensor: Sensor, timeout: float = 15) -> None:
+def _wait_until_ignored(sensor: Sensor) -> None:
     """It is known to be excluded, and so is its sandbox; the kernel hears of it with the next event."""
-    deadline = time.monotonic() + timeout
-    while sensor.metrics()["runtime_sensor_unreported_containers_total", 'reason="excluded"'] < 2:
-        assert time.monotonic() < deadline, "neither the pod nor its sandbox was excluded"
-        time.sleep(0.1)
+    excluded = "runtime_sensor_unreported_containers_total", 'reason="excluded"'
+    until(lambda: sensor.metrics()[excluded] >= 2, "that pod and sandbox are excluded", pause=0.1)
 
 
 def _change(sensor: Sensor, pod: NodePod, trigger: Path, turn: int) -> dict[str, int]:
     before = _counts(sensor)
     (trigger / str(turn)).touch()
-    deadline = time.monotonic() + 15
-    while f"imported {turn}" not in pod.running.output("app"):
-        assert time.monotonic() < deadline, pod.running.output("app")
-        time.sleep(0.02)
+    until(lambda: f"imported {turn}" in pod.running.output("app"), f"the import of turn {turn}", pause=0.02)
     time.sleep(0.5)  # what is on its way through the ring
     after = _counts(sensor)
     return {name: after[name] - before[name] for name in after}

@@ -19,6 +19,7 @@ from sensor.kube.pace import Pace
 from sensor.kube.pod_store import PodStore
 from sensor.kube.pod_watch import REFUSALS, PodWatch
 from sensor.model.container import Workload
+from tests.clock import PATIENCE
 from tests.cluster import objects
 from tests.cluster.api_server import ApiServer
 from tests.cluster.client import Json, path_of
@@ -118,7 +119,7 @@ def side(server: ApiServer, proxy: FaultProxy) -> Iterator[Side]:
     made.watch.start()
     wait_until(lambda: made.store.synced and made.known() == made.really(), BOUND)
     yield made
-    made.watch.stop(10)
+    made.watch.stop(PATIENCE)
     assert not made.watch.is_alive()
     made.api.close()
     for item in server.admin.get("/api/v1/pods")["items"]:
@@ -202,7 +203,7 @@ def test_watch_ends_in_mid_object(server: ApiServer, side: Side, proxy: FaultPro
     done = proxy.cut_in_object(clean=clean)
     began = time.monotonic()
     change(server)
-    assert done.wait(10)
+    assert done.wait(PATIENCE)
     side.right_after(f"watch {'ended' if clean else 'cut'} in mid-object", began)
     assert side.api.counters.relists == 0
 
@@ -231,7 +232,7 @@ def test_no_right_to_pods(server: ApiServer, proxy: FaultProxy, caplog: pytest.L
         made.right_after("right to pods given", time.monotonic())
         assert "the API server answers again" in caplog.text
     finally:
-        made.watch.stop(10)
+        made.watch.stop(PATIENCE)
         made.api.close()
         server.accounts.allow(*_ACCOUNT, [PODS, REPLICA_SETS])
         server.admin.delete(objects.pod("alone"))
@@ -283,7 +284,7 @@ def test_by_kubeconfig(server: ApiServer, tmp_path: Path) -> None:
     watch.start()
     wait_until(lambda: store.synced, BOUND)
     assert "seen" in {known.pod.name for known in store.pods()}
-    watch.stop(10)
+    watch.stop(PATIENCE)
     api.close()
     server.admin.delete(objects.pod("seen"))
     (listed,) = [one for one in server.requests(api.user_agent) if one.verb == "list"]

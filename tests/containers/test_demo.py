@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clock import PATIENCE
 from tests.ground import Ground
 from tests.ground.ground import PROJECT, STATE
 from tests.ground.mounts import mounts_below
@@ -59,7 +60,7 @@ def test_demo_cleans_up_when_it_is_interrupted(number: signal.Signals, moment: s
                 running.send_signal(number)
                 break
         rest = running.stderr.read()
-        assert running.wait(timeout=20) == 128 + number, rest
+        assert running.wait(timeout=PATIENCE) == 128 + number, rest
     assert "Traceback" not in rest
     assert mounts_below(STATE) == []
     assert list((STATE / "containers").iterdir()) == []

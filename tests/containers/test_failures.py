@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clock import HANGS, PATIENCE
 from tests.containers.packages import PYTHON, Distribution, environment, image
 from tests.ground import Container, Ground, Sensor
 from tests.ground.ground import STATE
@@ -60,7 +61,7 @@ def test_killed_loader_gives_a_clear_error(ground: Ground) -> None:
     try:
         sensor.start()
         _kill_first_child(sensor.process.pid)
-        status = sensor.process.wait(timeout=35)
+        status = sensor.process.wait(timeout=HANGS)
         log = sensor.log()
     finally:
         sensor.close()
@@ -70,7 +71,7 @@ def test_killed_loader_gives_a_clear_error(ground: Ground) -> None:
     works(ground)
 
 
-def _kill_first_child(pid: int, timeout: float = 20) -> None:
+def _kill_first_child(pid: int, timeout: float = PATIENCE) -> None:
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         if found := children(pid):
@@ -117,7 +118,7 @@ def _fill(file: Path) -> None:
             filler.write(bytes(4096))
 
 
-def _await(met: Callable[[], bool], what: str, timeout: float = 20) -> None:
+def _await(met: Callable[[], bool], what: str, timeout: float = PATIENCE) -> None:
     deadline = time.monotonic() + timeout
     while not met():
         assert time.monotonic() < deadline, f"{what} did not come within {timeout:.0f} s"

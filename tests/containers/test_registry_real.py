@@ -25,6 +25,7 @@ from sensor.node.identify.metadata import runtime_metadata
 from sensor.node.identify.processes import Process, mount_namespace_of
 from sensor.node.identify.roots import open_folder
 from sensor.node.identify.runc import RuncStates
+from tests.clock import PATIENCE
 from tests.ground import cgroups
 
 pytestmark = pytest.mark.containers
@@ -85,9 +86,9 @@ class Namespace:
 
     def end(self) -> None:
         self.process.kill()
-        self.process.communicate(timeout=10)
+        self.process.communicate(timeout=PATIENCE)
         for folder in self._folders:
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + PATIENCE
             while folder.exists() and time.monotonic() < deadline:
                 with contextlib.suppress(OSError):
                     folder.rmdir()

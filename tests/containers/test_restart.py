@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clock import PATIENCE
 from tests.containers.packages import PYTHON, Distribution, environment, image
 from tests.ground import Ground, Sensor
 from tests.ground.container import Container
@@ -34,7 +35,7 @@ def killed(sensor: Sensor) -> None:
     """By what no program can prepare for, once what it said has been written down."""
     sensor.settle(1.0)
     sensor.process.send_signal(signal.SIGKILL)
-    sensor.process.wait(10)
+    sensor.process.wait(PATIENCE)
 
 
 def kept(folder: Path) -> Sensor:

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from sensor.snyk import grpc_client, https_client, https_exchange
+from tests.clock import PATIENCE
 from tests.delivery.certificates import Authority
 from tests.delivery.conftest import Sensor
 from tests.delivery.world import TRANSPORTS, Container, Holder, Time, World, containers, write_tokens
@@ -142,7 +143,7 @@ def rows(world: World) -> list[dict[str, float]]:
 
 def age(world: World) -> None:
     """Let the time of expiry pass for what ``world`` has reported."""
-    with closing(sqlite3.connect(world.receiver.database, timeout=10)) as database, database:
+    with closing(sqlite3.connect(world.receiver.database, timeout=PATIENCE)) as database, database:
         database.execute(
             "UPDATE container SET received_at = received_at - ? WHERE group_id = ?",
             (float(EXPIRE_HOURS) * 3600, world.group),

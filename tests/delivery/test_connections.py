@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.clock import PATIENCE
 from tests.delivery.certificates import Authority
 from tests.delivery.conftest import Sensor
 from tests.delivery.way import Ways
@@ -51,7 +52,7 @@ def named(broken: Broken) -> str:
 
 @pytest.mark.parametrize("broken", BROKEN, ids=named)
 def test_broken(sensor: Sensor, receiver: Receiver, broken: Broken) -> None:
-    world = sensor(receiver, broken.transport, patience=0.25)
+    world = sensor(receiver, broken.transport, patience=0.25 if broken.words == SLOW else PATIENCE)
     world.fault(broken.fault)
     world.write(*containers("a", "b", "c"))
     world.start()
@@ -62,7 +63,7 @@ def test_broken(sensor: Sensor, receiver: Receiver, broken: Broken) -> None:
     world.write(Container("a", ("requests", "yaml")), Container("b", ended=True), Container("d"))
 
     world.heal()
-    world.destination.patience = 5.0
+    world.destination.patience = PATIENCE
     world.arrived()
     world.said("states arrive again", level=20)
     assert world.counts.retries >= 1 and not world.counts.set_aside and not world.counts.splits

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clock import PATIENCE
 from tests.delivery.certificates import Authority
 from tests.delivery.conftest import Sensor
 from tests.delivery.way import Ways
@@ -31,7 +32,7 @@ def written(when: datetime.datetime) -> str:
 class Trusting(Receiver):
     """Asked by this test whatever its certificate is."""
 
-    def connection(self, timeout: float = 10.0) -> http.client.HTTPConnection:
+    def connection(self, timeout: float = PATIENCE) -> http.client.HTTPConnection:
         if self._tls is None:
             return super().connection(timeout)
         context = ssl.create_default_context()

@@ -23,12 +23,12 @@ from sensor.model.container import ContainerIdentity, ContainerMetadata, Image, 
 from sensor.model.report import ContainerReport, LoadedPackage
 from sensor.snyk.connect import connect
 from sensor.snyk.token import Token
+from tests.clock import PATIENCE
 from tests.receiver_process import Receiver
 from tests.unit.reports import report, use
 
 TRANSPORTS = ("grpc", "https")
 HOST = "127.0.0.1"
-PATIENCE = 20.0
 REGISTRY, DIGEST = "registry.example/shop", "sha256:" + "c4" * 32
 
 _versions = itertools.count(1)

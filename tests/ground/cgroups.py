@@ -8,6 +8,7 @@ import signal
 import time
 from pathlib import Path
 
+from tests.clock import PATIENCE
 from tests.ground.mounts import mounts
 
 _KINDS = ("cgroup", "cgroup2")
@@ -31,7 +32,7 @@ def remove(path: str) -> None:
                 break
 
 
-def _kill(folder: Path, seconds: float = 5) -> None:
+def _kill(folder: Path, seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while (pids := _processes(folder)) and time.monotonic() < deadline:
         for pid in pids:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.clock import PATIENCE
 from tests.ground import cgroups, mounts
 from tests.ground.bundle import configuration
 from tests.ground.problem import GroundError, run
@@ -124,7 +125,7 @@ class Container:
             self.kill()
         if self._runc is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._runc.wait(5)
+                self._runc.wait(PATIENCE)
         if self.bundle.exists():
             discard(self.bundle, self._writable)
 
@@ -158,7 +159,7 @@ class Container:
         (self.bundle / "config.json").write_text(json.dumps(config))
         mounts.overlay(list(wanted.lower), upper, self._writable / "work", self.root)
 
-    def _await_pid(self, timeout: float = 15) -> None:
+    def _await_pid(self, timeout: float = PATIENCE) -> None:
         deadline = time.monotonic() + timeout
         while not (self.bundle / "pid").exists():
             if not self.running:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.clock import PATIENCE
 from tests.ground.ground import PROJECT, STATE
 
 COMMAND = PROJECT / ".venv" / "bin" / "runtime-sensor"
@@ -42,7 +43,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def get(address: str, timeout: float = 5) -> str:
+def get(address: str, timeout: float = PATIENCE) -> str:
     """The body of ``http://address``. Raises OSError."""
     with _DIRECT.open(f"http://{address}", timeout=timeout) as response:
         body: bytes = response.read()
@@ -123,7 +124,7 @@ class Sensor:
         raise self._error(f"the sensor is not ready after {timeout:.0f} s: {lacking}")
 
     def wait_for(
-        self, container: str, accepted: Callable[[Report], bool], timeout: float = 15, what: str = ""
+        self, container: str, accepted: Callable[[Report], bool], timeout: float = PATIENCE, what: str = ""
     ) -> Report:
         """The first state of ``container`` (its id) that is ``accepted``, from the newest one on."""
         deadline = time.monotonic() + timeout
@@ -142,7 +143,7 @@ class Sensor:
             seen = f"{len(report['packages'])} packages, {report['coverage']} {reasons}".rstrip()
         raise self._error(f"container {container[:12]}: {what or 'the state'} did not come ({seen})")
 
-    def wait_for_packages(self, container: str, wanted: set[str], timeout: float = 15) -> Report:
+    def wait_for_packages(self, container: str, wanted: set[str], timeout: float = PATIENCE) -> Report:
         """A state whose packages are exactly ``wanted`` (purls); the error names the difference."""
         try:
             return self.wait_for(container, lambda report: purls(report) == wanted, timeout)
@@ -187,7 +188,7 @@ class Sensor:
     def log(self) -> str:
         return self._log.read_text(errors="replace")
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = 10) -> int:
+    def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = PATIENCE) -> int:
         """Ends the sensor and returns its exit status."""
         self.process.send_signal(number)
         try:
@@ -204,7 +205,7 @@ class Sensor:
         self._process.kill()
         self._process.wait()
         if self._reader is not None:
-            self._reader.join(5)
+            self._reader.join(PATIENCE)
         if self._process.stdout is not None:
             self._process.stdout.close()
 

@@ -9,7 +9,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -340,13 +340,3 @@ def owned(
     kind: str, name: str, uid: str, *, version: str = "apps/v1", controller: bool = True
 ) -> dict[str, Any]:
     return {"apiVersion": version, "kind": kind, "name": name, "uid": uid, "controller": controller}
-
-
-def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    """Wait for ``condition`` to hold."""
-    waited = threading.Event()
-    for _ in range(int(seconds / 0.01)):
-        if condition():
-            return
-        waited.wait(0.01)
-    raise AssertionError("the condition did not come to hold")

@@ -20,6 +20,7 @@ from sensor.node.backfill.cpython import ModuleScan, Problem, loaded_modules
 from sensor.node.backfill.cpython_modules import LoadedModule
 from sensor.node.backfill.mappings import answering_devices, parse_mappings, readable_regions
 from sensor.node.backfill.memory import BadAddress, LimitReached, ProcessGone, ProcessMemory, ReadLimits
+from tests.clock import LATE, at_little_cost, until
 
 SYSTEM_PYTHON = os.path.realpath(sys.executable)
 OLDEST, NEWEST = 8, 14
@@ -239,9 +240,8 @@ def test_thousands_of_modules_stay_far_from_the_deadline(start: Start) -> None:
     made = "import sys, types\nfor n in range(10_000): sys.modules[f'm{n}'] = types.ModuleType(f'm{n}')\n"
     process = start(code=made + TELL_AND_WAIT)
     expected = truth(process)
-    began = time.perf_counter()
-    scan = loaded_modules(process.pid, None)
-    print(f"{len(expected)} modules in {1e3 * (time.perf_counter() - began):.0f} ms")
+    with at_little_cost(ReadLimits().seconds):
+        scan = loaded_modules(process.pid, None)
     assert scan.whole
     assert set(scan.modules) == expected
 
@@ -412,7 +412,7 @@ def test_hostile_memory_is_an_inconsistent_scan(attack: str, start: Start) -> No
     scan, seconds = scan_after(start, attack)
     assert not scan.whole
     assert scan.problem in (Problem.INCONSISTENT, Problem.NO_INTERPRETER)
-    assert seconds < 2.5
+    assert seconds < LATE
     assert LoadedModule("extra1", "/app/extra.py", None) not in scan.modules
 
 
@@ -431,7 +431,7 @@ def test_a_type_that_is_its_own_base_is_no_module(start: Start) -> None:
 def test_a_broken_list_of_interpreters_is_no_interpreter(attack: str, start: Start) -> None:
     scan, seconds = scan_after(start, attack)
     assert scan == ModuleScan((), False, Problem.NO_INTERPRETER)
-    assert seconds < 2.5
+    assert seconds < LATE
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -447,7 +447,7 @@ for (place, size), where, value, shift in picked:
 """
     scan, seconds = scan_after(start, code)
     assert scan.problem in set(Problem)
-    assert seconds < 2.5
+    assert seconds < LATE
 
 
 def scan_after(start: Start, attack: str) -> tuple[ModuleScan, float]:
@@ -455,7 +455,7 @@ def scan_after(start: Start, attack: str) -> tuple[ModuleScan, float]:
     process = start(code=POKE + attack + POKE_END)
     assert line(process) == "poked"
     began = time.perf_counter()
-    return loaded_modules(process.pid, None), time.perf_counter() - began
+    return loaded_modules(process.pid, None, limits=ReadLimits()), time.perf_counter() - began
 
 
 @pytest.mark.kernel
@@ -473,7 +473,7 @@ modules[4] = address
 """
     scan, seconds = scan_after(start, code)
     assert not scan.whole
-    assert seconds < 2.5
+    assert seconds < LATE
 
 
 @pytest.mark.kernel
@@ -546,11 +546,4 @@ def status(pid: int) -> dict[str, str]:
 
 
 def wait_for_program(pid: int, name: str) -> None:
-    wait_until(lambda: Path(f"/proc/{pid}/comm").read_text().strip() == name)
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: Path(f"/proc/{pid}/comm").read_text().strip() == name)

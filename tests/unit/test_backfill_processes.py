@@ -14,6 +14,7 @@ import pytest
 
 from sensor.node.backfill import processes
 from sensor.node.backfill.processes import Process, ProcessFile, ProcessTable
+from tests.clock import PATIENCE, until
 
 TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 ME = os.getpid()
@@ -35,7 +36,7 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
     process.stdout.readline()
     yield process
     process.stdin.close()
-    process.wait(10)
+    process.wait(PATIENCE)
     process.stdout.close()
 
 
@@ -72,9 +73,7 @@ def test_zombies_and_kernel_threads_are_left_out() -> None:
     zombie = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
     assert zombie.stdout
     zombie.stdout.read()  # ends with the process, which nobody has waited for
-    deadline = time.monotonic() + 10
-    while b") Z " not in Path(f"/proc/{zombie.pid}/stat").read_bytes() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: b") Z " in Path(f"/proc/{zombie.pid}/stat").read_bytes())
     assert zombie.pid not in {process.pid for process in ProcessTable().all_containers_processes(0)}
     zombie.wait()
     zombie.stdout.close()

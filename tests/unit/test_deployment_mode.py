@@ -36,6 +36,7 @@ from sensor.node.deployment.ledger import Counts, Ledger
 from sensor.node.deployment.reporter import PodReporter
 from sensor.telemetry.health import Health
 from sensor.telemetry.metrics import Telemetry
+from tests.clock import PATIENCE
 from tests.unit.kube_server import NODE, TOKEN, Authority, KubeServer, kube_server, owned, pod_json
 from tests.unit.test_reporter import Memory
 
@@ -451,7 +452,7 @@ def test_the_program_tells_a_pod_and_its_end_and_ends_in_order(tmp_path: Path) -
         told = json.loads(program.stdout.readline())
         assert (told["deployed"], told["pod"]["name"]) == (False, "web-1-x")
         program.terminate()
-        assert program.wait(10) == 0
+        assert program.wait(PATIENCE) == 0
 
 
 @contextlib.contextmanager

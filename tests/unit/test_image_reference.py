@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 
 import pytest
 
@@ -16,6 +15,7 @@ from sensor.model.image_reference import (
     normalised,
     repo_digest,
 )
+from tests.clock import at_little_cost
 
 HEX = "1a3f5e7d9c1b3a5f7e9d1c3b5a7f9e1d3c5b7a9f1e3d5d7c9b1a3f5e7d9c1b3a"
 D = "sha256:" + HEX
@@ -191,18 +191,12 @@ def test_no_reference(reference: object) -> None:
 
 
 def test_hostile_text_costs_little() -> None:
-    start = time.monotonic()
-    for hostile in (
-        "a-" * 500,
-        "a." * 500 + "/",
-        "a__" * 330 + "!",
-        "[" + ":" * 1000 + "]/",
-        "a/" * 500 + "!",
-    ):
-        for _ in range(20):
-            ImageReference.parse(hostile)
-            digest_of(hostile)
-    assert time.monotonic() - start < 0.5
+    hostile = ("a-" * 500, "a." * 500 + "/", "a__" * 330 + "!", "[" + ":" * 1000 + "]/", "a/" * 500 + "!")
+    with at_little_cost():
+        for text in hostile:
+            for _ in range(200):
+                ImageReference.parse(text)
+                digest_of(text)
 
 
 class TestImageName:

@@ -214,12 +214,14 @@ def test_a_second_look_sees_more_and_the_stamp_tells_when(
     jar = ground.library("alpha", "org.alpha.Alpha")
     process = start(JAVA_17, "-cp", f"{ground.app}:{jar}", "App", "load|org.alpha.Alpha")
     probe, asked = HotspotProbe(), subject(process.pid)
-    time.sleep(0.3)  # until it waits for input
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(b"load|org.alpha.Alpha\n")  # again: what reads a line is loaded by then
+    process.stdin.flush()
+    assert process.stdout.readline() == b"done\n"
     stamp = probe.stamp(asked, root)
     assert stamp is not None
     first = probe.look(asked, root, ())
     assert probe.stamp(asked, root) == stamp
-    assert process.stdin is not None and process.stdout is not None
     process.stdin.write(b"init|org.alpha.Alpha\n")
     process.stdin.flush()
     assert process.stdout.readline() == b"done\n"

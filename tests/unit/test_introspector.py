@@ -24,6 +24,7 @@ from sensor.node.introspect.schedule import Schedule
 from sensor.node.inventory import Inventory
 from sensor.node.rootfs import RootFilesystem
 from sensor.node.scan import ProcessScan
+from tests.clock import PATIENCE, until
 from tests.unit.events import DOCKER, OTHER, event, own_start
 from tests.unit.reports import use
 
@@ -89,7 +90,7 @@ def asking(monkeypatch: pytest.MonkeyPatch) -> Iterator[Asking]:
     monkeypatch.setattr(module, "processes_by_namespace", lambda _wanted: {})
     made = Asking()
     yield made
-    made.introspector.stop(1.0)
+    made.introspector.stop(PATIENCE)
     os.close(made.descriptor)
 
 
@@ -341,7 +342,7 @@ def test_a_sweep_reaches_every_probe(asking: Asking) -> None:
 def test_what_is_unasked_at_the_end_is_asked(asking: Asking) -> None:
     asking.introspector.start()
     asking.note()
-    asking.introspector.stop(5.0)
+    asking.introspector.stop(PATIENCE)
     assert not asking.introspector.is_alive()
     assert asking.packages() == {"guava": Evidence.EXECUTED}
 
@@ -349,9 +350,7 @@ def test_what_is_unasked_at_the_end_is_asked(asking: Asking) -> None:
 def test_the_thread_asks_by_itself(asking: Asking) -> None:
     asking.introspector.start()
     asking.note()
-    end = time.monotonic() + 5
-    while not asking.probe.looks and time.monotonic() < end:
-        time.sleep(0.01)
+    until(lambda: asking.probe.looks)
     assert len(asking.probe.looks) == 1
 
 

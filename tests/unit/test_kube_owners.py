@@ -17,6 +17,7 @@ from sensor.kube.owners import MOST_OWNERS, Owners
 from sensor.kube.pods import pod
 from sensor.model.container import Workload
 from sensor.model.pod import OwnerReference, Pod
+from tests.clock import PATIENCE
 from tests.unit.kube_server import Authority, KubeServer, kube_server, owned, pod_json, service_account
 
 REPLICA_SETS = "/apis/apps/v1/namespaces/shop/replicasets"
@@ -49,7 +50,7 @@ def clock() -> Clock:
 @pytest.fixture
 def owners(tmp_path: Path, server: KubeServer, authority: Authority, clock: Clock) -> Iterator[Owners]:
     environment = service_account(tmp_path, server, authority)
-    api = ApiServer(InCluster(environment, tmp_path), "test", limits=Limits(get=1.0))
+    api = ApiServer(InCluster(environment, tmp_path), "test", limits=Limits(get=PATIENCE))
     yield Owners(api, clock=clock, chance=random.Random(1))
     api.close()
 
@@ -242,14 +243,14 @@ def test_who_comes_meanwhile_waits_for_the_same_answer(server: KubeServer, owner
     together = threading.Barrier(8)
 
     def ask() -> None:
-        together.wait(5)
+        together.wait(PATIENCE)
         found.append(owners.workload(a_pod("ReplicaSet", "web")))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for one in threads:
         one.start()
     for one in threads:
-        one.join(10)
+        one.join(PATIENCE)
     assert found == [Workload("Deployment", "above")] * 8 and len(server.calls) == 1
 
 

@@ -18,6 +18,7 @@ from sensor.kube.in_cluster import InCluster
 from sensor.kube.pace import CUT_SPREAD, MOST, WATCH, Pace
 from sensor.kube.pod_store import PodStore
 from sensor.kube.pod_watch import REFUSALS, PodWatch
+from tests.clock import PATIENCE, until
 from tests.unit.kube_server import (
     NODE,
     TOKEN,
@@ -27,7 +28,6 @@ from tests.unit.kube_server import (
     owned,
     pod_json,
     service_account,
-    until,
 )
 
 
@@ -84,7 +84,7 @@ def following(folder: Path, server: KubeServer, authority: Authority, **options:
     try:
         yield side
     finally:
-        side.watch.stop(10)
+        side.watch.stop(PATIENCE)
         assert not side.watch.is_alive()
         side.api.close()
 
@@ -363,7 +363,7 @@ def test_garbage_in_place_of_a_list_is_survived(
 
 
 def test_stops_in_the_middle_of_a_watch(side: Side) -> None:
-    side.watch.stop(10)
+    side.watch.stop(PATIENCE)
     assert not side.watch.is_alive()
 
 

@@ -20,6 +20,7 @@ from sensor.node.resolve.elf import NotElf, dynamic_facts
 from sensor.node.resolve.openers import GONE_SECONDS, SURE_SECONDS, UNSURE_SECONDS, Openers
 from sensor.node.resolve.runtimes import SYMBOLS, library_of, named
 from sensor.node.rootfs import RootFilesystem
+from tests.clock import PATIENCE
 
 PYTHON = frozenset({Ecosystem.PYPI})
 NODE = frozenset({Ecosystem.NPM})
@@ -345,7 +346,7 @@ class Embedder:
         self._await()
 
     def end(self) -> None:
-        self.child.communicate(timeout=10)
+        self.child.communicate(timeout=PATIENCE)
 
     def _await(self) -> None:
         assert self.child.stdout

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import cast
 
 import pytest
@@ -14,8 +13,7 @@ from sensor.model.container import Workload
 from sensor.model.pod import Pod
 from sensor.node import owner_requests
 from sensor.node.owner_requests import AT_ONCE, OwnerRequests
-
-SOON = 5.0
+from tests.clock import PATIENCE, until
 
 
 class Slow:
@@ -30,7 +28,7 @@ class Slow:
         self.asked.append(pod.uid)
         if pod.uid == "defect":
             raise RuntimeError
-        self.answer.wait(SOON)
+        self.answer.wait(PATIENCE)
         return self.found
 
 
@@ -46,14 +44,7 @@ def asking() -> Iterator[Asking]:
     made = Asking()
     yield made
     made.owners.answer.set()
-    made.requests.stop(SOON)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + SOON
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
+    made.requests.stop(PATIENCE)
 
 
 def a_pod(uid: str) -> Pod:
@@ -87,7 +78,7 @@ def test_nobody_is_told_where_the_server_does_not_answer(asking: Asking) -> None
     asking.requests.start()
     asking.requests.ask(a_pod("web"))
     until(lambda: asking.owners.asked == ["web"])
-    asking.requests.stop(SOON)
+    asking.requests.stop(PATIENCE)
     assert asking.known == []
 
 

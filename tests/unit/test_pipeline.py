@@ -32,11 +32,9 @@ from sensor.node.resolve.dispatch import Dispatcher
 from sensor.node.resolve.interface import Resolution
 from sensor.node.rootfs import RootFilesystem
 from sensor.node.scan import ProcessScan, Scanned
+from tests.clock import HANGS, LATE, PATIENCE, in_time, until
 from tests.unit.events import DOCKER, OTHER, Hosting, Scripted, event
 from tests.unit.reports import use
-
-SOON = 5.0
-"""Seconds for what takes milliseconds, on a machine that does much else."""
 
 
 class Line:
@@ -66,7 +64,7 @@ class Line:
     def close(self) -> None:
         for resolver in self.resolvers:
             resolver.answer = lambda _root, _path: Skipped(SkipReason.NOT_A_PACKAGE)
-        self.pipeline.stop(SOON)
+        self.pipeline.stop(PATIENCE)
         self.registry.close()
 
 
@@ -87,7 +85,7 @@ def gate() -> Iterator[threading.Event]:
 
 def blocked(gate: threading.Event) -> Callable[[RootFilesystem, str], Resolution]:
     def answer(_root: RootFilesystem, path: str) -> Resolution:
-        gate.wait(2 * SOON)
+        gate.wait(HANGS)
         return (use(path),)
 
     return answer
@@ -103,13 +101,6 @@ def ring_thread(line: Line, events: int) -> threading.Thread:
     return ring
 
 
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + SOON
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.001)
-
-
 def own_scan(container: ContainerIdentity = DOCKER) -> ProcessScan:
     found = ProcessTable()._process(os.getpid())
     assert found is not None
@@ -123,7 +114,7 @@ def workers() -> list[threading.Thread]:
 def test_an_open_becomes_a_package_of_its_container(line: Line) -> None:
     before = time.time()
     line.pipeline.receive(event("/a.py"))
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     (loaded,) = line.report().packages
     assert loaded.use == use("/a.py")
     assert before - 0.1 <= loaded.first_seen <= time.time()
@@ -133,8 +124,8 @@ def test_an_open_becomes_a_package_of_its_container(line: Line) -> None:
 
 def test_an_old_event_keeps_its_own_time(line: Line) -> None:
     line.pipeline.receive(event("/a.py", time=time.clock_gettime_ns(time.CLOCK_BOOTTIME) - 30 * 10**9))
-    assert line.pipeline.drain(SOON)
-    assert line.report().packages[0].last_seen == pytest.approx(time.time() - 30, abs=2)
+    assert line.pipeline.drain(PATIENCE)
+    assert line.report().packages[0].last_seen == pytest.approx(time.time() - 30, abs=LATE)
 
 
 def test_strangers_are_counted_and_told_of_once(line: Line) -> None:
@@ -143,7 +134,7 @@ def test_strangers_are_counted_and_told_of_once(line: Line) -> None:
     service = event(cgroup_path="/system.slice/cron.service")
     line.pipeline.receive(service)
     line.pipeline.receive(service)
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert told == [service]
     assert line.pipeline.counters.no_container == 2
     assert line.resolvers[0].asked == []
@@ -154,11 +145,11 @@ def test_events_of_an_excluded_container_go_nowhere_and_are_told_of(line: Line) 
     told: list[KernelEvent] = []
     line.pipeline.on_excluded = told.append
     line.pipeline.receive(event("/a.py"))
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     line.inventory.exclude(DOCKER)
     later = event("/b.py")
     line.pipeline.receive(later)
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert told == [later]
     assert line.pipeline.counters.excluded == 1
     assert line.resolvers[0].asked == ["/a.py"]
@@ -170,7 +161,7 @@ def test_a_new_container_is_told_of_once(line: Line) -> None:
     line.pipeline.on_container = told.append
     for path in ("/a.py", "/b.py"):
         line.pipeline.receive(event(path))
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert told == [DOCKER]
 
 
@@ -187,7 +178,7 @@ def test_a_container_is_held_and_named_before_its_turn_in_the_queue(
     line.inventory.partial(OTHER, "events_lost")
     line.inventory.ended(OTHER, time.time())
     gate.set()
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     report = line.report(OTHER)
     assert not report.deployed
     assert report.coverage_reasons == ("events_lost",)
@@ -198,14 +189,14 @@ def test_only_an_event_after_the_end_starts_a_container_anew(line: Line) -> None
     late = event("/a.py")
     time.sleep(0.01)
     line.pipeline.receive(event("/b.py"))
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     line.inventory.ended(DOCKER, time.time())
     line.pipeline.receive(late)
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert not line.report().deployed
     time.sleep(0.01)
     line.pipeline.receive(event("/c.py"))
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert line.report().deployed
     assert line.packages() == ["/c.py"]
 
@@ -225,7 +216,7 @@ def test_drain_waits_for_what_was_taken_and_is_not_yet_worked_on(
     line = Line(tmp_path)
     line.pipeline.receive(event("/a.py"))
     until(lambda: line.pipeline.backlog == 0)
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert line.packages() == ["/a.py"]
     line.close()
 
@@ -235,7 +226,7 @@ def test_drain_gives_up_after_its_time(line: Line, gate: threading.Event) -> Non
     line.pipeline.receive(event())
     assert not line.pipeline.drain(0.05)
     gate.set()
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
 
 
 def test_drain_gives_up_when_there_is_no_room_even_to_ask(
@@ -249,7 +240,7 @@ def test_drain_gives_up_when_there_is_no_room_even_to_ask(
     line.pipeline.receive(event())
     assert not line.pipeline.drain(0.05)
     gate.set()
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     line.close()
 
 
@@ -265,8 +256,8 @@ def test_a_full_queue_holds_the_ring_up_and_loses_nothing(
     assert ring.is_alive()
     assert line.pipeline.counters.received == 4  # one in work, two queued, one in hand
     gate.set()
-    ring.join(SOON)
-    assert line.pipeline.drain(SOON)
+    ring.join(PATIENCE)
+    assert line.pipeline.drain(PATIENCE)
     assert line.packages() == [f"/{n}.py" for n in range(7)]
     line.close()
 
@@ -282,7 +273,7 @@ def test_a_worker_that_hangs_is_replaced_and_its_container_marked(
     monkeypatch.setattr(pipeline_module, "STUCK_AFTER", 0.0)
     line.pipeline.replace_stuck_worker()
     line.pipeline.receive(event("/b.py"))
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert line.packages() == ["/b.py"]
     assert line.report().coverage_reasons == ("file_system_hangs",)
     assert line.pipeline.counters.abandoned_workers == 1
@@ -291,7 +282,7 @@ def test_a_worker_that_hangs_is_replaced_and_its_container_marked(
     until(lambda: len(line.report().packages) == 2)
     until(lambda: len(workers()) == 1)
     line.pipeline.receive(event("/c.py"))
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert line.resolvers[0].asked == ["/hangs.py"]
 
 
@@ -299,12 +290,12 @@ def test_a_full_queue_gives_up_a_worker_that_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gate: threading.Event
 ) -> None:
     monkeypatch.setattr(pipeline_module, "QUEUE_BATCHES", 1)
-    monkeypatch.setattr(pipeline_module, "STUCK_AFTER", 0.2)
+    monkeypatch.setattr(pipeline_module, "STUCK_AFTER", 3.0)  # more than a stall of the second worker
     line = Line(tmp_path)
     line.resolvers[0].answer = blocked(gate)
     for number in range(4):  # with nobody but the ring's own thread to notice
         line.pipeline.receive(event(f"/{number}.py"))
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert line.packages() == ["/1.py", "/2.py", "/3.py"]
     assert line.pipeline.counters.abandoned_workers == 1
     line.close()
@@ -350,27 +341,28 @@ def test_workers_given_up_are_bounded(
 def test_an_idle_worker_is_not_stuck(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline_module, "STUCK_AFTER", 0.0)
     line.pipeline.receive(event())
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     until(lambda: line.pipeline.stuck_for == 0.0)
     line.pipeline.replace_stuck_worker()
     assert line.pipeline.counters.abandoned_workers == 0
 
 
 def test_a_long_scan_that_moves_on_is_not_stuck(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    longest: list[float] = []
+    steps: list[tuple[float, float]] = []
 
     def scan(_work: ProcessScan, resolve: Callable[[KernelEvent], None]) -> Scanned:
         for number in range(10):
+            begun = time.monotonic()
             resolve(event(f"/{number}.py"))
             time.sleep(0.02)
-            longest.append(line.pipeline.stuck_for)
+            steps.append((line.pipeline.stuck_for, time.monotonic() - begun))
         return Scanned.WHOLE
 
     monkeypatch.setattr(pipeline_module, "scan", scan)
     line.pipeline.scan(own_scan())
-    assert line.pipeline.drain(SOON)
-    assert min(longest) >= 0.02
-    assert max(longest) < 0.15  # all of it takes 0.2 s
+    assert line.pipeline.drain(PATIENCE)
+    assert len(steps) == 10
+    assert all(0.02 <= stuck <= step for stuck, step in steps)  # not for all of the steps together
 
 
 def test_a_scan_takes_the_doubt_back_only_when_whole(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,7 +376,7 @@ def test_a_scan_takes_the_doubt_back_only_when_whole(line: Line, monkeypatch: py
         assert line.coverage.doubt(own_scan())
         assert line.report().coverage is CoverageState.PARTIAL
         line.pipeline.scan(own_scan())
-        assert line.pipeline.drain(SOON)
+        assert line.pipeline.drain(PATIENCE)
         assert line.report().coverage is (CoverageState.COMPLETE if whole else CoverageState.PARTIAL)
     assert line.packages() == ["/a.py"]
 
@@ -399,7 +391,7 @@ def test_a_scan_that_only_the_process_can_answer_is_handed_on(
     line.inventory.seen(DOCKER)
     assert line.coverage.doubt(work)
     line.pipeline.scan(work)
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert asked == [work]
     assert line.report().coverage is CoverageState.PARTIAL
     line.coverage.scanned(work, True)
@@ -411,7 +403,7 @@ def test_without_anybody_to_ask_such_a_scan_is_not_whole(line: Line, monkeypatch
     line.inventory.seen(DOCKER)
     assert line.coverage.doubt(own_scan())
     line.pipeline.scan(own_scan())
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert line.coverage.open_scans == 0
     assert line.report().coverage is CoverageState.PARTIAL
 
@@ -431,7 +423,7 @@ def test_what_a_file_leaves_open_is_asked(line: Line, answer: Resolution, questi
     line.resolvers[-1].answer = lambda _root, _path: answer
     opened = event("/a.py")
     line.pipeline.receive(opened)
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert questions == ([] if question is None else [(opened, DOCKER, question)])
     assert line.report().coverage is CoverageState.COMPLETE
 
@@ -441,7 +433,7 @@ def test_a_library_that_anybody_may_open_counts_once_it_is_mapped(line: Line) ->
     line.resolvers[-1].answer = lambda _root, path: (use(path, evidence=Evidence.MAPPED, path=path),)
     for path in ("/plugin.so", "/copied.so"):
         line.pipeline.receive(event(path))
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert line.packages() == []
     line.mapped = ["/plugin.so"]
     line.natives.settle(lambda container, use: line.inventory.loaded(container, use, time.time()))
@@ -456,7 +448,7 @@ def test_a_scan_that_fails_is_done_and_not_whole(line: Line, monkeypatch: pytest
     line.inventory.seen(DOCKER)
     line.coverage.doubt(own_scan())
     line.pipeline.scan(own_scan())
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert line.coverage.open_scans == 0
     assert line.pipeline.counters.failed == 1
     assert line.report().coverage_reasons == ("failed", "started_before_sensor")
@@ -469,10 +461,10 @@ def test_one_event_that_fails_is_counted_and_the_next_is_worked_on(line: Line) -
     line.pipeline.on_passing_failure = defect
     line.resolvers[0].answer = lambda _root, _path: Skipped(SkipReason.VANISHED)
     line.pipeline.receive(event("/a.py"))
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     line.resolvers[0].answer = lambda _root, path: (use(path),)
     line.pipeline.receive(event("/b.py"))
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert line.pipeline.counters.failed == 1
     assert line.packages() == ["/b.py"]
     assert "failed" in line.report().coverage_reasons
@@ -496,7 +488,7 @@ def test_a_loss_marks_the_container_and_a_passing_one_is_tried_again(
     line.resolvers[0].answer = lambda _root, _path: Skipped(reason)
     failing = event()
     line.pipeline.receive(failing)
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert line.report().coverage_reasons == (f"skipped_{reason}",)
     assert told == ([failing] if again else [])
 
@@ -508,7 +500,7 @@ def test_what_the_kernel_never_sent_it_cannot_forget(line: Line) -> None:
     container = line.pipeline.admit(event())
     assert container is not None
     line.pipeline.put(ContainerEvent(event(seen_key=b""), container))
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert len(line.resolvers[0].asked) == 1
     assert told == []
 
@@ -516,7 +508,7 @@ def test_what_the_kernel_never_sent_it_cannot_forget(line: Line) -> None:
 def test_a_file_that_proves_nothing_loses_nothing(line: Line) -> None:
     line.resolvers[0].answer = lambda _root, _path: Skipped(SkipReason.NOT_A_PACKAGE)
     line.pipeline.receive(event())
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert line.report().coverage is CoverageState.COMPLETE
 
 
@@ -526,10 +518,10 @@ def test_without_a_root_what_could_prove_a_package_is_missing(line: Line, flags:
         gone.wait()
     nobody = {"pid": gone.pid, "mount_namespace": 8, "flags": flags}
     line.pipeline.receive(event("/usr/bin/python3.11", kind=EventKind.EXEC, **nobody))
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert line.report().coverage is CoverageState.COMPLETE
     line.pipeline.receive(event("/a.py", **nobody))
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert line.report().coverage_reasons == ("root_unavailable",)
     assert line.pipeline.counters.no_root == 2
 
@@ -537,7 +529,7 @@ def test_without_a_root_what_could_prove_a_package_is_missing(line: Line, flags:
 def test_inside_a_chroot_the_files_are_those_of_the_process(line: Line) -> None:
     # The registry knows nothing of this namespace: it is not asked.
     line.pipeline.put(ContainerEvent(event("/a.py", flags=EventFlag.CHROOT, mount_namespace_id=9), DOCKER))
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert line.packages() == ["/a.py"]
 
 
@@ -545,7 +537,7 @@ def test_a_number_given_to_another_namespace_does_not_lend_its_root(line: Line) 
     line.pipeline.receive(event("/a.py", mount_namespace_id=2))
     # Still queued when the number was given away: the root that has the number now is another's.
     line.pipeline.put(ContainerEvent(event("/b.py", mount_namespace_id=1), DOCKER))
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert line.packages() == ["/a.py"]
     assert line.pipeline.counters.no_root == 1
 
@@ -555,7 +547,7 @@ def test_native_modules_are_graded_later(line: Line) -> None:
     line.mapped.append("/a.so")
     line.resolvers[0].answer = lambda _root, path: (use("a", path=path),)
     line.pipeline.receive(event("/a.so"))
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     line.natives.settle(lambda container, found: line.inventory.loaded(container, found, time.time()))
     assert line.report().packages[0].use.evidence is Evidence.MAPPED
 
@@ -575,7 +567,7 @@ def test_caches_are_swept_by_an_idle_worker_and_by_a_busy_one(
     resolver.answer = lambda _root, path: (use(path, version=str(resolver.sweeps)),)
     line.pipeline.receive(event("/1.py"))
     gate.set()
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     (found,) = [loaded.use for loaded in line.report().packages if loaded.use.package.name == "/1.py"]
     assert found.package.version == str(before + 1)
     line.close()
@@ -592,7 +584,7 @@ def test_caches_that_cannot_be_swept_do_not_end_the_worker(
     line = Line(tmp_path)
     until(lambda: line.pipeline.counters.failed >= 2)
     line.pipeline.receive(event("/a.py"))
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert line.packages() == ["/a.py"]
     line.close()
 
@@ -603,7 +595,7 @@ def test_stop_ends_the_worker_and_drops_what_is_queued(line: Line, gate: threadi
     until(lambda: line.pipeline.stuck_for > 0)
     line.pipeline.receive(event("/b.py"))
     threading.Timer(0.05, gate.set).start()
-    line.pipeline.stop(SOON)
+    line.pipeline.stop(PATIENCE)
     assert workers() == []
     assert line.packages() == ["/a.py"]
 
@@ -614,9 +606,8 @@ def test_stop_does_not_wait_for_a_worker_that_hangs(
     line.resolvers[0].answer = blocked(gate)
     line.pipeline.receive(event())
     until(lambda: line.pipeline.stuck_for > 0)
-    began = time.monotonic()
-    line.pipeline.stop(0.05)
-    assert time.monotonic() - began < 1
+    with in_time():
+        line.pipeline.stop(0.05)
     # Nor is a new one started for nothing.
     monkeypatch.setattr(pipeline_module, "STUCK_AFTER", 0.0)
     line.pipeline.replace_stuck_worker()
@@ -639,7 +630,7 @@ def test_stop_with_a_full_queue_frees_who_waits_to_put(
     ring = ring_thread(line, 3)
     until(lambda: line.pipeline.backlog == 1 and line.pipeline.stuck_for > 0)
     line.pipeline.stop(0.05)
-    ring.join(SOON)
+    ring.join(PATIENCE)
     assert not ring.is_alive()
     gate.set()
     until(lambda: workers() == [])
@@ -672,7 +663,7 @@ def test_records_are_resolved_in_order_and_in_batches(line: Line) -> None:
     for number in range(500):
         line.pipeline.receive_record(as_record(f"/{number:03}.py"))
     line.pipeline.flush()
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert line.resolvers[0].asked == [f"/{number:03}.py" for number in range(500)]
     assert line.pipeline.counters.received == 500
     assert len(line.packages()) == 500
@@ -690,14 +681,14 @@ def test_the_rest_of_a_batch_goes_to_the_next_worker(
 ) -> None:
     monkeypatch.setattr(pipeline_module, "STUCK_AFTER", 0.0)
     line.pipeline.receive_record(as_record("/first.py"))  # queued alone: its container is new
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     line.resolvers[0].answer = blocked(gate)
     for number in range(5):
         line.pipeline.receive_record(as_record(f"/{number}.py"))
     line.pipeline.flush()
     until(lambda: line.pipeline.stuck_for > 0)
     line.pipeline.replace_stuck_worker()
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert line.resolvers[0].asked == ["/first.py", "/0.py"]
     assert line.resolvers[1].asked == ["/1.py", "/2.py", "/3.py", "/4.py"]
 
@@ -708,5 +699,5 @@ def test_a_record_that_is_cut_is_refused_before_it_joins_others(line: Line) -> N
         line.pipeline.receive_record(as_record("/b.py")[:-1])
     line.pipeline.receive_record(as_record("/c.py"))
     line.pipeline.flush()
-    assert line.pipeline.drain(SOON)
+    assert line.pipeline.drain(PATIENCE)
     assert line.packages() == ["/a.py", "/c.py"]

@@ -23,6 +23,7 @@ from sensor.receiver.access import Rate
 from sensor.receiver.auth import PERMISSIONS, Holder
 from sensor.receiver.heads import Heads
 from sensor.receiver.lru import Lru
+from tests.clock import in_time
 from tests.receiver_process import Receiver
 
 UPSTREAM = "/v2/kubernetes-upstream/api/v1"
@@ -548,8 +549,9 @@ def test_half_of_an_answer_is_seen_before_the_reset(receiver: Receiver) -> None:
 def test_an_answer_that_drips_comes_whole_but_late(receiver: Receiver) -> None:
     _fault(receiver, {"drip_bytes_per_s": 200})
     start = time.monotonic()
-    assert receiver.call("POST", RESULTS, json.dumps(_results(cluster="drip")).encode()) == (200, b"{}")
-    assert 0.2 < time.monotonic() - start < 3
+    with in_time():
+        assert receiver.call("POST", RESULTS, json.dumps(_results(cluster="drip")).encode()) == (200, b"{}")
+    assert time.monotonic() - start > 0.2
 
 
 def test_the_least_recently_used_goes_first() -> None:
@@ -586,13 +588,12 @@ def test_a_cursor_that_no_database_takes(receiver: Receiver) -> None:
 def test_targets_without_projects_are_told_in_time(receiver: Receiver) -> None:
     with contextlib.closing(sqlite3.connect(receiver.database, timeout=10)) as connection, connection:
         project = json.dumps({"relationships": {"target": {"data": {"id": "t2"}}}})
-        rows = [("many", "target", f"t{number}", json.dumps({"id": f"t{number}"})) for number in range(1500)]
-        rows += [("many", "project", f"p{number}", project) for number in range(3000)]
+        rows = [("many", "target", f"t{number}", json.dumps({"id": f"t{number}"})) for number in range(8000)]
+        rows += [("many", "project", f"p{number}", project) for number in range(16000)]
         connection.executemany("INSERT INTO rest_object VALUES (?, ?, ?, ?)", rows)
-    began = time.monotonic()
-    status, answer = _json(receiver, "GET", "/rest/orgs/many/targets?version=2024-02-21")
+    with in_time():  # each target was compared with each project once: minutes, for so many
+        status, answer = _json(receiver, "GET", "/rest/orgs/many/targets?version=2024-02-21")
     assert (status, [one["id"] for one in answer["data"]]) == (200, ["t2"])
-    assert time.monotonic() - began < 1  # each target was compared with each project once
 
 
 def test_a_token_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

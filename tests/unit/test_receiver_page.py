@@ -10,7 +10,6 @@ import re
 import socket
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from html.parser import HTMLParser
@@ -24,6 +23,7 @@ from sensor.receiver.page import wording
 from sensor.receiver.page.columns import VIEWS
 from sensor.receiver.page.render import HEADERS, STATIC
 from tests import receiver_seed
+from tests.clock import PATIENCE, at_little_cost
 from tests.receiver_page_server import PageServer
 
 HOSTILE = (
@@ -43,7 +43,7 @@ class Answer:
 def ask(
     server: PageServer, path: str, method: str = "GET", body: bytes | None = None, **headers: str
 ) -> Answer:
-    with closing(http.client.HTTPConnection(urlsplit(server.address).netloc, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection(urlsplit(server.address).netloc, timeout=PATIENCE)) as connection:
         connection.request(
             method, path, body, {name.replace("_", "-"): text for name, text in headers.items()}
         )
@@ -400,7 +400,7 @@ def test_a_form_that_cannot_be_read_is_a_page_that_says_why(
 
 
 def test_an_event_comes_with_each_change(server: PageServer) -> None:
-    with closing(http.client.HTTPConnection(urlsplit(server.address).netloc, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection(urlsplit(server.address).netloc, timeout=PATIENCE)) as connection:
         connection.request("GET", "/events")
         response = connection.getresponse()
         assert response.headers["Content-Type"] == "text/event-stream"
@@ -438,9 +438,8 @@ def test_a_page_costs_little_at_two_thousand_containers(tmp_path: Path) -> None:
     with PageServer(tmp_path / "db") as server:
         for view in VIEWS.values():
             ask(server, view.path)
-            began = time.monotonic()
-            assert ask(server, view.path).status == 200
-            assert time.monotonic() - began < 0.5
+            with at_little_cost():  # 0.07 s each on an idle machine
+                assert [ask(server, view.path).status for _ in range(5)] == [200] * 5
 
 
 def test_a_container_with_much_shows_its_first(tmp_path: Path) -> None:
@@ -493,6 +492,6 @@ def test_an_upload_that_takes_too_long_is_given_up(
 ) -> None:
     monkeypatch.setattr(jsonapi, "BODY_WITHIN", 0.1)
     host, _, port = urlsplit(empty.address).netloc.partition(":")
-    with socket.create_connection((host, int(port)), timeout=10) as slow:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as slow:
         slow.sendall(b"PUT /api/sboms?image=a HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n{")
         assert slow.recv(100).startswith(b"HTTP/1.1 408 ")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from sensor.node.resolve.go.modules import parse_modules
 from sensor.node.resolve.go.names import import_path, package_prefixes
 from sensor.node.resolve.go.resolver import GoResolver, read_file
 from sensor.node.rootfs import RootFilesystem
+from tests.clock import at_little_cost, in_time
 from tests.edges.go import GIN, GIN_FUNCTIONS, SYS
 from tests.edges.go_bytes import Machine, Part, Program, elf, info, pclntab
 
@@ -234,9 +234,8 @@ def test_what_is_no_import_path(prefix: bytes) -> None:
 
 def test_names_take_linear_time() -> None:
     for hostile in (b"a/" * 500_000, b"a." * 500_000, b"a.b/" * 250_000, b"a\0" * 500_000, b"a.\0" * 300_000):
-        begun = time.monotonic()
-        package_prefixes(hostile + b"\0")
-        assert time.monotonic() - begun < 1
+        with at_little_cost():
+            package_prefixes(hostile + b"\0")
 
 
 def test_ldflags_that_name_no_version() -> None:
@@ -248,9 +247,8 @@ def test_ldflags_that_name_no_version() -> None:
 def test_a_segment_far_larger_than_the_file_is_not_walked() -> None:
     content = bytearray(Program(GIN_FUNCTIONS, info(GIN), table=bytes(64), sections=False).content)
     struct.pack_into("<Q", content, 64 + 56 + 32, 1 << 60)
-    begun = time.monotonic()
-    assert in_memory(bytes(content)) == ["pkg:golang/stdlib@1.22.1"]
-    assert time.monotonic() - begun < 1
+    with at_little_cost():
+        assert in_memory(bytes(content)) == ["pkg:golang/stdlib@1.22.1"]
 
 
 def test_a_sparse_file_of_a_tebibyte_takes_its_time_once(container: Container) -> None:
@@ -258,9 +256,8 @@ def test_a_sparse_file_of_a_tebibyte_takes_its_time_once(container: Container) -
     struct.pack_into("<Q", content, 64 + 56 + 32, 1 << 40)
     path = container.write("/app/server", bytes(content))
     os.truncate(container.folder / "app/server", 1 << 40)
-    begun = time.monotonic()
-    assert container.skip(path) is container.skip(path) is SkipReason.TOO_SLOW
-    assert time.monotonic() - begun < 4
+    with in_time():
+        assert {container.skip(path) for _ in range(15)} == {SkipReason.TOO_SLOW}
 
 
 def test_header_sizes_out_of_bounds_are_refused() -> None:
@@ -271,9 +268,11 @@ def test_header_sizes_out_of_bounds_are_refused() -> None:
 
 
 def test_speed_of_what_is_not_go(container: Container) -> None:
-    content = elf([Part(0x1000, bytes(1 << 20), 5)], [(".text", 0x1000, 1 << 20)])
-    paths = [container.write(f"/bin/{number}", content) for number in range(100)]
-    begun = time.perf_counter()
+    content = bytearray(elf([Part(0x1000, bytes(4096), 5)], [(".text", 0x1000, 4096)]))
+    struct.pack_into("<Q", content, 64 + 32, 1 << 30)  # which nobody has to read
+    paths = [container.write(f"/bin/{number}", bytes(content)) for number in range(1500)]
     for path in paths:
-        container.skip(path)
-    assert (time.perf_counter() - begun) / len(paths) < 2e-3  # 0.1 ms on an idle machine
+        os.truncate(container.folder / path[1:], 1 << 30)
+    with at_little_cost():  # 0.1 ms for each on an idle machine, which may become 2
+        for path in paths:
+            container.skip(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 import tracemalloc
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from sensor.node.resolve.java.class_path import class_path_entries
 from sensor.node.resolve.java.index import ClassIndex, hashed
 from sensor.node.resolve.java.origins import Origin, Origins
 from sensor.node.rootfs import RootFilesystem
+from tests.clock import at_little_cost
 from tests.edges.java_bytes import CLASS, classes, jar, manifest, pom
 
 
@@ -174,11 +174,9 @@ def test_large_archive(container: Container) -> None:
     tracemalloc.stop()
     assert peak < 4 << 20
     assert held < 2 * container.origins.archives.weight  # what the bound of the cache counts is true
-    started = time.perf_counter()
-    found = container.find(path, wanted)
-    seconds = time.perf_counter() - started
-    assert sum(len(origin.classes) for origin in found) == len(wanted)
-    assert seconds < 0.5  # 20 ms on an idle machine, for 15,000 classes
+    with at_little_cost():  # 20 ms each on an idle machine, for 15,000 classes
+        found = [container.find(path, wanted) for _ in range(10)]
+    assert {sum(len(origin.classes) for origin in origins) for origins in found} == {len(wanted)}
 
 
 def test_index_finds_all_and_nothing_else() -> None:

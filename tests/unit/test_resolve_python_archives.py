@@ -189,18 +189,19 @@ def test_archive_that_takes_long_is_not_read_for_each_of_its_modules(
 ) -> None:
     monkeypatch.setattr(archive, "SECONDS", 0.05)
     head = Archive.head
+    begun: list[object] = []
 
     def slow(*arguments: Any) -> bytes:
+        begun.append(arguments)
         time.sleep(0.1)
         return head(*arguments)
 
     monkeypatch.setattr(Archive, "head", slow)
     members = [(f"a{number}-1.dist-info/METADATA", metadata(f"a{number}", "1")) for number in range(5)]
     container.write("/slow.pyz", zipped(*members))
-    start = time.monotonic()
     for number in range(100):
         assert container.ask(f"/slow.pyz/a{number}.py") is SkipReason.TOO_SLOW
-    assert time.monotonic() - start < 1
+    assert len(begun) <= 5  # not 100
 
 
 def test_directory_that_claims_less_than_it_has(

@@ -15,6 +15,7 @@ from sensor.model.report import Coverage
 from sensor.node.backfill.processes import ProcessTable
 from sensor.node.inventory import Inventory
 from sensor.node.restore import Restored, oldest_processes, restore
+from tests.clock import PATIENCE
 from tests.unit.reports import WEB, report, use
 
 BOOT = "b7f7e2d4-5f0c-4b5e-8a55-2d4b6f1c8e11"
@@ -49,7 +50,7 @@ def test_a_container_that_started_anew_has_loaded_nothing_yet(
 def test_what_ended_meanwhile_is_reported_as_ended_with_what_it_had_loaded(inventory: Inventory) -> None:
     assert restore([left()], {}, inventory, BOOT) == Restored((), 1, 0)
     (found,) = inventory.changed(time.time(), 60)
-    assert not found.deployed and found.ended_at is not None and time.time() - found.ended_at < 5
+    assert not found.deployed and found.ended_at is not None and time.time() - found.ended_at < PATIENCE
     assert len(found.packages) == 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import pytest
@@ -12,6 +11,7 @@ from sensor.config.upstream import Scope
 from sensor.delivery.scopes import HOLD, Router, destinations
 from sensor.model.container import ContainerIdentity
 from sensor.model.report import ContainerReport
+from tests.clock import at_little_cost
 from tests.unit.reports import METADATA, report
 
 SCOPES = (Scope("shop", ("shop", "shop-*")), Scope("teams", ("team-?", "shop-2"), "secret"))
@@ -71,8 +71,6 @@ def test_two_tokens_for_a_group_are_refused_without_showing_them() -> None:
 
 def test_stars_cost_little_where_they_do_not_match() -> None:
     router = Router((Scope("x", ("*" * 100 + "b", "*a" * 30 + "b", "a*b*c?e")),), "main")
-    began = time.monotonic()
-    assert [router(of(name)) for name in ("a" * 63, "a-b-b-cde", "abcd", "a" * 62 + "b")] == [
-        "main", "x", "main", "x",
-    ]  # fmt: skip
-    assert time.monotonic() - began < 1
+    names = ("a" * 63, "a-b-b-cde", "abcd", "a" * 62 + "b")
+    with at_little_cost():
+        assert [router(of(name)) for name in names] == ["main", "x", "main", "x"]

@@ -26,6 +26,7 @@ from sensor.snyk.diagnosis import Diagnosis, clock_warning
 from sensor.snyk.target import Target
 from sensor.snyk.token import Token
 from sensor.snyk.trust import Trust
+from tests.clock import HANGS, PATIENCE, in_time
 from tests.unit.snyk_servers import (
     HOST,
     TOKEN,
@@ -59,7 +60,7 @@ def serving(
     return grpc_server(GrpcServer(), certificate) if transport == "grpc" else http_server(certificate)
 
 
-def said(port: int, transport: str, *, timeout: float = 5, **changes: Any) -> Temporary:
+def said(port: int, transport: str, *, timeout: float = PATIENCE, **changes: Any) -> Temporary:
     destination = connect(settings(port, transport=transport, **changes), "group", Token(TOKEN))
     try:
         with pytest.raises(Temporary) as failed:
@@ -148,11 +149,11 @@ def test_a_server_that_hangs_up_during_the_handshake(transport: str) -> None:
 
 @BOTH
 def test_a_server_that_says_nothing(transport: str) -> None:
-    with socket.create_server((HOST, 0)) as silent:
-        started = time.monotonic()
-        error = said(silent.getsockname()[1], transport, timeout=0.4)
-    assert time.monotonic() - started < 0.6
-    assert error.reason == "timed_out" and "did not answer in time" in str(error)
+    with socket.create_server((HOST, 0)) as silent, in_time():
+        # A stall may leave no time to find out why, so there are some tries.
+        errors = (said(silent.getsockname()[1], transport, timeout=0.4) for _ in range(5))
+        error = next(one for one in errors if one.reason == "timed_out")
+    assert "did not answer in time" in str(error)
     assert "network policy may drop packets" in str(error)
 
 
@@ -210,14 +211,14 @@ def test_it_looks_at_most_once_a_minute(authority: Authority) -> None:
     now = [1000.0]
     with counting() as (port, met):
         diagnosis = Diagnosis(Target(HOST, port), Trust(authority.bundle), lambda: now[0])
-        first = diagnosis.cause("symptom", 5)
+        first = diagnosis.cause("symptom", PATIENCE)
         assert first and first.reason == "reset" and len(met) == 1
         now[0] += 59
-        assert diagnosis.cause("symptom", 5) == first
-        assert diagnosis.cause("another symptom", 5) is None
+        assert diagnosis.cause("symptom", PATIENCE) == first
+        assert diagnosis.cause("another symptom", PATIENCE) is None
         assert len(met) == 1
         now[0] += 1
-        assert diagnosis.cause("another symptom", 5) == first
+        assert diagnosis.cause("another symptom", PATIENCE) == first
         assert len(met) == 2
 
 
@@ -226,7 +227,8 @@ def test_threads_that_ask_together_look_once(authority: Authority) -> None:
     with counting() as (port, met):
         diagnosis = Diagnosis(Target(HOST, port), Trust(authority.bundle))
         threads = [
-            threading.Thread(target=lambda: found.append(diagnosis.cause("symptom", 5))) for _ in range(4)
+            threading.Thread(target=lambda: found.append(diagnosis.cause("symptom", PATIENCE)))
+            for _ in range(4)
         ]
         for one in threads:
             one.start()
@@ -239,11 +241,12 @@ def test_a_server_that_works_has_no_cause(authority: Authority) -> None:
     for transport in ("grpc", "https"):
         with serving(transport, authority.certificate()) as server:
             assert (
-                Diagnosis(Target(HOST, server.port, transport), Trust(authority.bundle)).cause("?", 5) is None
+                Diagnosis(Target(HOST, server.port, transport), Trust(authority.bundle)).cause("?", PATIENCE)
+                is None
             )
     with serving("grpc", None) as server:
         target = Target(HOST, server.port, tls=False)
-        assert Diagnosis(target, Trust(authority.bundle)).cause("?", 5) is None
+        assert Diagnosis(target, Trust(authority.bundle)).cause("?", PATIENCE) is None
 
 
 def test_an_exception_that_tells_nothing_has_no_cause() -> None:
@@ -279,14 +282,12 @@ def test_a_resolver_that_hangs_is_left_in_time(monkeypatch: pytest.MonkeyPatch) 
 
     def slow(host: str, *rest: Any, **more: Any) -> Any:
         if "flags" not in more:
-            release.wait(5)
+            release.wait(HANGS)
         return really(HOST, *rest, **more) if "flags" not in more else really(host, *rest, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
-    started = time.monotonic()
-    with within(0.2), pytest.raises(socket.gaierror, match="did not answer in time"):
+    with in_time(), within(0.2), pytest.raises(socket.gaierror, match="did not answer in time"):
         dial("slow.test", 1)
-    assert time.monotonic() - started < 0.4
     release.set()
 
 
@@ -316,9 +317,9 @@ def test_authorities_that_vanish_are_named(
         destination = connect(settings(server.port, transport=transport), "group", Token(TOKEN))
         system.unlink()
         with pytest.raises(Temporary, match=r"found no trusted certificate authorities in .*system\.pem"):
-            destination.send(batch(), 5)
+            destination.send(batch(), PATIENCE)
         system.write_bytes(authority.bundle.read_bytes())
-        destination.send(batch(), 5)
+        destination.send(batch(), PATIENCE)
         destination.close()
 
 

@@ -32,6 +32,7 @@ from sensor.delivery.destination import (
 from sensor.snyk.connect import connect
 from sensor.snyk.proto.v1 import reports_pb2 as wire
 from sensor.snyk.token import Token
+from tests.clock import HANGS, PATIENCE, in_time
 from tests.unit.reports import report, use
 from tests.unit.snyk_servers import (
     HOST,
@@ -65,7 +66,7 @@ def connected(server: GrpcServer, **changes: Any) -> Iterator[Destination]:
             destination.close()
 
 
-def failure_of(destination: Destination, timeout: float = 5, **changes: Any) -> DeliveryError:
+def failure_of(destination: Destination, timeout: float = PATIENCE, **changes: Any) -> DeliveryError:
     with pytest.raises(DeliveryError) as failed:
         destination.send(batch(**changes), timeout)
     return failed.value
@@ -81,7 +82,7 @@ def test_a_batch_arrives_with_what_the_protocol_asks_for(authority: Authority) -
         destination = connect(
             settings(server.port, ca_bundle=authority.bundle), "group-1", Token(TOKEN), "1.2.3"
         )
-        receipts = [destination.send(batch(states=3), 5) for _ in range(2)]
+        receipts = [destination.send(batch(states=3), PATIENCE) for _ in range(2)]
         destination.close()
     first, second = server.calls
     assert first.request.batch_id == batch().id and len(first.request.containers) == 3
@@ -107,7 +108,7 @@ def test_what_goes_over_the_wire_is_compressed_and_counted() -> None:
             big = replace(
                 batch(), states=tuple(replace(batch().states[0], report=report(*many())) for _ in range(2))
             )
-            receipt = destination.send(big, 5)
+            receipt = destination.send(big, PATIENCE)
             destination.close()
     request = server.calls[0].request.SerializeToString()
     assert receipt.sent_bytes < len(request) / 4
@@ -132,18 +133,18 @@ def test_the_answer_becomes_a_receipt() -> None:
         ],
     )
     with connected(GrpcServer(answer)) as destination:
-        receipt = destination.send(batch(states=3), 5)
+        receipt = destination.send(batch(states=3), PATIENCE)
     first, second = receipt.rejected
     assert first.index == 1 and first.reason.startswith("no image [token] x") and len(first.reason) == 200
     assert second == Rejection(2, "no reason given")
-    assert receipt.clock_ahead == pytest.approx(172_800, abs=2)
+    assert receipt.clock_ahead == pytest.approx(172_800, abs=PATIENCE)
 
 
 def test_a_clock_two_days_off_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     answer = wire.ReportResponse(received_at_ms=int((time.time() + 172_800) * 1000))
     with connected(GrpcServer(answer)) as destination:
         for _ in range(2):
-            destination.send(batch(), 5)
+            destination.send(batch(), PATIENCE)
     said = [one.getMessage() for one in caplog.records if "clock" in one.getMessage()]
     assert len(said) == 1 and "this node's clock is 2.0 days behind" in said[0] and "NTP" in said[0]
 
@@ -247,7 +248,7 @@ def test_a_batch_over_the_services_limit_is_not_sent() -> None:
         connected(GrpcServer()) as destination,
         pytest.raises(TooLarge, match="expected at most 4,194,304") as failed,
     ):
-        destination.send(replace(batch(), states=(state,)), 5)
+        destination.send(replace(batch(), states=(state,)), PATIENCE)
     assert failed.value.reason == "too_large"
 
 
@@ -281,37 +282,32 @@ def test_a_call_ends_in_time_and_says_so() -> None:
     release = threading.Event()
 
     def hang(_: grpc.ServicerContext) -> None:
-        release.wait(10)
+        release.wait(HANGS)
 
     with connected(GrpcServer(act=hang)) as destination:
-        started = time.monotonic()
-        error = failure_of(destination, timeout=0.4)
-        took = time.monotonic() - started
+        with in_time():
+            error = failure_of(destination, timeout=0.4)
         release.set()
-    assert isinstance(error, Temporary) and took < 0.6
+    assert isinstance(error, Temporary)
     assert "did not answer in time" in str(error)
 
 
 def test_nobody_who_answers_the_connection_is_in_time_too() -> None:
     with socket.create_server((HOST, 0), backlog=1) as silent:
         destination = connect(settings(silent.getsockname()[1]), "group", Token(TOKEN))
-        started = time.monotonic()
-        error = failure_of(destination, timeout=0.4)
-        assert time.monotonic() - started < 0.6
+        with in_time():  # a stall may leave no time to find out why, so there are some tries
+            assert "timed_out" in (failure_of(destination, timeout=0.4).reason for _ in range(5))
         destination.close()
-    assert error.reason == "timed_out"
 
 
 def test_it_connects_again_at_once_when_the_server_is_back(authority: Authority) -> None:
     with grpc_server(GrpcServer(), authority.certificate()) as server:
         destination = connect(settings(server.port, ca_bundle=authority.bundle), "group", Token(TOKEN))
-        destination.send(batch(), 5)
+        destination.send(batch(), PATIENCE)
     for _ in range(5):  # gRPC's own back-off would have grown to seconds by then
         assert failure_of(destination).reason == "refused"
-    with grpc_server(GrpcServer(), authority.certificate(), server.port):
-        started = time.monotonic()
-        destination.send(batch(), 5)
-        assert time.monotonic() - started < 0.5
+    with grpc_server(GrpcServer(), authority.certificate(), server.port), in_time():
+        destination.send(batch(), PATIENCE)
     destination.close()
 
 
@@ -322,7 +318,7 @@ def test_an_authority_that_is_put_into_the_bundle_counts_at_once(tmp_path: Path)
         destination = connect(settings(server.port, ca_bundle=old.bundle), "group", Token(TOKEN))
         assert failure_of(destination).reason == "unknown_authority"
         old.bundle.write_bytes(new.bundle.read_bytes())
-        destination.send(batch(), 5)
+        destination.send(batch(), PATIENCE)
         destination.close()
 
 
@@ -331,7 +327,7 @@ def test_an_authority_that_is_taken_out_of_the_bundle_is_not_trusted_any_more(tm
     old, new = Authority(tmp_path), Authority(tmp_path / "new")
     with grpc_server(GrpcServer(), old.certificate()) as server:
         destination = connect(settings(server.port, ca_bundle=old.bundle), "group", Token(TOKEN))
-        destination.send(batch(), 5)
+        destination.send(batch(), PATIENCE)
         old.bundle.write_bytes(new.bundle.read_bytes())
         assert failure_of(destination).reason == "unknown_authority"
         destination.close()
@@ -343,10 +339,10 @@ def test_destinations_of_one_upstream_share_a_connection(authority: Authority) -
     with grpc_server(server, authority.certificate()):
         upstream = settings(server.port, ca_bundle=authority.bundle)
         one, other = (connect(upstream, group, Token(f"token-of-{group}")) for group in ("one", "other"))
-        one.send(batch(), 5)
+        one.send(batch(), PATIENCE)
         one.close()
         one.close()
-        other.send(batch(), 5)
+        other.send(batch(), PATIENCE)
         other.close()
     assert len(peers) == 1
     assert [call.metadata["authorization"] for call in server.calls] == [
@@ -362,7 +358,7 @@ def test_a_failure_of_one_destination_does_not_cut_the_call_of_another() -> None
     def act(context: grpc.ServicerContext) -> None:
         if dict(context.invocation_metadata())["authorization"] == "token slow":
             entered.set()
-            release.wait(5)
+            release.wait(HANGS)
         else:
             context.abort(grpc.StatusCode.UNAVAILABLE, "not you")
 
@@ -371,9 +367,9 @@ def test_a_failure_of_one_destination_does_not_cut_the_call_of_another() -> None
     with grpc_server(server):
         upstream = settings(server.port, plaintext=True)
         slow, other = connect(upstream, "g", Token("slow")), connect(upstream, "g", Token("other"))
-        thread = threading.Thread(target=lambda: outcome.append(slow.send(batch(), 5)))
+        thread = threading.Thread(target=lambda: outcome.append(slow.send(batch(), PATIENCE)))
         thread.start()
-        assert entered.wait(5)
+        assert entered.wait(PATIENCE)
         failure_of(other)
         release.set()
         thread.join()
@@ -390,11 +386,11 @@ def test_a_token_that_changes_is_used_and_told(tmp_path: Path) -> None:
         token = Token(file=path)
         destination = connect(settings(server.port, plaintext=True), "group", token)
         assert not destination.credentials_changed()
-        destination.send(batch(), 5)
+        destination.send(batch(), PATIENCE)
         assert not destination.credentials_changed()
         path.write_text("token-two")
         assert destination.credentials_changed()
-        destination.send(batch(), 5)
+        destination.send(batch(), PATIENCE)
         assert not destination.credentials_changed()
         destination.close()
     assert [call.metadata["authorization"] for call in server.calls] == ["token token-one", "token token-two"]
@@ -402,5 +398,5 @@ def test_a_token_that_changes_is_used_and_told(tmp_path: Path) -> None:
 
 def test_a_snapshot_without_states_is_a_batch_like_any_other() -> None:
     with connected(server := GrpcServer()) as destination:
-        destination.send(batch(states=0, running=("a", "b")), 5)
+        destination.send(batch(states=0, running=("a", "b")), PATIENCE)
     assert list(server.calls[0].request.snapshot.running_container_ids) == ["a", "b"]

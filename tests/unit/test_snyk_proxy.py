@@ -13,6 +13,7 @@ from sensor.delivery.destination import Temporary
 from sensor.snyk.connect import connect
 from sensor.snyk.proxy import Proxy, proxy_for
 from sensor.snyk.token import Token
+from tests.clock import PATIENCE
 from tests.unit.snyk_servers import (
     HOST,
     TOKEN,
@@ -147,7 +148,7 @@ def test_delivery_goes_through_the_proxy_which_resolves_the_name(
             0, address=Address("upstream.test", 443), transport=transport, ca_bundle=authority.bundle
         )
         destination = connect(upstream, "group", Token(TOKEN))
-        destination.send(batch(), 5)
+        destination.send(batch(), PATIENCE)
         destination.close()
     assert [line.split()[:2] for line in proxy.asked] == [["CONNECT", "upstream.test:443"]]
     assert server.calls
@@ -164,7 +165,7 @@ def test_no_proxy_goes_direct(
         destination = connect(
             settings(server.port, transport=transport, ca_bundle=authority.bundle), "group", Token(TOKEN)
         )
-        destination.send(batch(), 5)
+        destination.send(batch(), PATIENCE)
         destination.close()
     assert proxy.asked == [] and server.calls
 
@@ -178,7 +179,7 @@ def test_grpc_follows_our_rules_and_not_its_own(
         monkeypatch.setenv("no_grpc_proxy", "upstream.test")
         upstream = settings(0, address=Address("upstream.test", 443), ca_bundle=authority.bundle)
         destination = connect(upstream, "group", Token(TOKEN))
-        destination.send(batch(), 5)
+        destination.send(batch(), PATIENCE)
         destination.close()
     assert len(proxy.asked) == 1
 
@@ -192,7 +193,7 @@ def test_plaintext_goes_through_http_proxy(transport: str, monkeypatch: pytest.M
         monkeypatch.setenv("HTTP_PROXY", f"http://{HOST}:{proxy.port}")
         upstream = settings(0, address=Address("upstream.test", 80), transport=transport, plaintext=True)
         destination = connect(upstream, "group", Token(TOKEN))
-        destination.send(batch(), 5)
+        destination.send(batch(), PATIENCE)
         destination.close()
     assert proxy.asked and server.calls
 
@@ -213,7 +214,7 @@ def test_a_proxy_that_refuses_is_named_with_the_cure(
         upstream = settings(0, address=Address("upstream.test", 443), transport=transport)
         destination = connect(upstream, "group", Token(TOKEN))
         with pytest.raises(Temporary) as failed:
-            destination.send(batch(), 5)
+            destination.send(batch(), PATIENCE)
         destination.close()
     assert failed.value.reason == reason
     assert says in str(failed.value) and f"the proxy {HOST}:{proxy.port}" in str(failed.value)
@@ -227,5 +228,5 @@ def test_a_proxy_that_is_not_there_is_named(transport: str, monkeypatch: pytest.
     upstream = settings(0, address=Address("upstream.test", 443), transport=transport)
     destination = connect(upstream, "group", Token(TOKEN))
     with pytest.raises(Temporary, match=f"the proxy {HOST}:{port} refuses the connection"):
-        destination.send(batch(), 5)
+        destination.send(batch(), PATIENCE)
     destination.close()

@@ -18,6 +18,7 @@ import pytest
 from sensor.delivery.destination import DeliveryError
 from sensor.snyk.connect import connect
 from sensor.snyk.token import Token
+from tests.clock import PATIENCE
 from tests.unit.snyk_servers import (
     HOST,
     TOKEN,
@@ -62,7 +63,7 @@ def on_the_wire(transport: str, authority: Authority | None) -> bytes:
         bundle = authority.bundle if authority else None
         upstream = settings(port, transport=transport, ca_bundle=bundle, plaintext=authority is None)
         destination = connect(upstream, "group", Token(TOKEN))
-        destination.send(batch(), 5)
+        destination.send(batch(), PATIENCE)
         destination.close()
     assert server.calls
     return bytes(record)
@@ -109,7 +110,7 @@ def test_no_log_no_error_and_no_repr_shows_it(
         destination = connect(upstream, "group", token)
         try:
             for _ in range(5):
-                destination.send(batch(), 5)
+                destination.send(batch(), PATIENCE)
         except DeliveryError as error:
             texts.extend(
                 [str(error), repr(error), *traceback.format_exception(error), repr(error.__context__)]
@@ -164,7 +165,7 @@ def test_grpc_itself_is_silent_even_when_asked_to_trace() -> None:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=PATIENCE,
             check=False,
         )
     assert ran.stdout.split() == ["no_tls", "no_tls"], ran.stderr

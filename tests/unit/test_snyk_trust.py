@@ -12,6 +12,7 @@ from sensor.snyk.deadline import within
 from sensor.snyk.probe import probe
 from sensor.snyk.target import Target
 from sensor.snyk.trust import Trust
+from tests.clock import PATIENCE
 from tests.unit.snyk_servers import HOST, Authority, http_server
 
 BEGIN = b"-----BEGIN CERTIFICATE-----"
@@ -128,7 +129,7 @@ def test_a_server_that_only_knows_old_tls_is_named(authority: Authority) -> None
         server.context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
         with pytest.warns(DeprecationWarning, match="TLSv1_1"):
             server.context.maximum_version = ssl.TLSVersion.TLSv1_1
-        with within(5):
+        with within(PATIENCE):
             cause = probe(Target(HOST, server.port, "https"), Trust(authority.bundle))
     assert cause and cause.reason == "old_tls" and "TLS 1.2" in cause.text
 
@@ -138,5 +139,5 @@ def test_a_certificate_itself_can_be_what_is_trusted(authority: Authority, tmp_p
     certificate = authority.certificate()
     leaf = tmp_path / "leaf.pem"
     certificate.cert_chain_pems[0].write_to_path(str(leaf))
-    with http_server(certificate) as server, within(5):
+    with http_server(certificate) as server, within(PATIENCE):
         assert probe(Target(HOST, server.port, "https"), Trust(leaf)) is None

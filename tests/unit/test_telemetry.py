@@ -10,7 +10,6 @@ import logging
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +19,7 @@ from sensor.telemetry import endpoint, logs
 from sensor.telemetry.health import ALIVE_FOR, Health
 from sensor.telemetry.metrics import Kind, Telemetry
 from sensor.telemetry.server import MetricsServer, ServerError
+from tests.clock import HANGS, PATIENCE, until
 
 
 class Clock:
@@ -53,7 +53,7 @@ def served(telemetry: Telemetry, health: Health) -> Iterator[MetricsServer]:
 
 
 def get(served: MetricsServer, path: str, method: str = "GET") -> tuple[int, str, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=PATIENCE)
     try:
         connection.request(method, path)
         response = connection.getresponse()
@@ -146,21 +146,23 @@ def test_nothing_else_is_served(served: MetricsServer) -> None:
 
 
 def test_clients_that_hold_on_are_bounded(served: MetricsServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint, "_SECONDS", 3.0)
-    held = [socket.create_connection(("127.0.0.1", served.port), timeout=5) for _ in range(8)]
+    monkeypatch.setattr(endpoint, "_SECONDS", HANGS)
+    held = [socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE) for _ in range(8)]
     try:
         for one in held:
             one.sendall(b"GET /metrics HTTP/1.1\r\nX-Slow: ")
-        refused = socket.create_connection(("127.0.0.1", served.port), timeout=2)
+        refused = socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE)
         assert refused.recv(1) == b""
         refused.close()
-        deadline = time.monotonic() + 10
-        while get_or_zero(served) != 200:
-            assert time.monotonic() < deadline
-            for one in held:  # dripping does not extend the time
+        monkeypatch.setattr(endpoint, "_SECONDS", 1.0)
+
+        def dripped() -> bool:
+            for one in held:  # which does not extend the time
                 with contextlib.suppress(OSError):
                     one.sendall(b"x")
-            time.sleep(0.1)
+            return get_or_zero(served) == 200
+
+        until(dripped, pause=0.1)
     finally:
         for one in held:
             one.close()
@@ -181,7 +183,7 @@ def test_an_address_in_use_says_so(served: MetricsServer, telemetry: Telemetry, 
 def test_ipv6_is_served(telemetry: Telemetry, health: Health) -> None:
     metrics = MetricsServer("::1", 0, telemetry, health)
     try:
-        with socket.create_connection(("::1", metrics.port), timeout=5) as connection:
+        with socket.create_connection(("::1", metrics.port), timeout=PATIENCE) as connection:
             connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
             assert connection.recv(12) == b"HTTP/1.0 200"
     finally:
@@ -192,7 +194,7 @@ def test_closing_frees_the_port(telemetry: Telemetry, health: Health) -> None:
     first = MetricsServer("127.0.0.1", 0, telemetry, health)
     first.close()
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", first.port), timeout=5)
+        socket.create_connection(("127.0.0.1", first.port), timeout=PATIENCE)
     MetricsServer("127.0.0.1", first.port, telemetry, health).close()
 
 

@@ -30,6 +30,7 @@ from sensor.delivery.uploader import SAME_FOR, Uploader
 from sensor.model.container import ContainerIdentity
 from sensor.model.package import PackageUse
 from sensor.model.report import ContainerReport
+from tests.clock import PATIENCE
 from tests.unit.reports import DAY, report, use
 
 SETTINGS = UpstreamSettings(Address("localhost", 1), batch_containers=4, batch_interval=2.0)
@@ -585,7 +586,7 @@ def test_stop_keeps_to_its_deadline(tmp_path: Path) -> None:
     script.always = answer
     outbox.write([Routed("g", key(1), number(1))])
     assert not made.stop(0.3)
-    made.join(5)
+    made.join(PATIENCE)
     assert not made.is_alive()
     assert script.timeouts[0] <= 0.31
     outbox.close()

@@ -1,0 +1,1 @@
+"""What runs in the guest, under its own python3. Imports nothing that the guest lacks."""
