@@ -13,8 +13,8 @@ setup:  ## install what is missing (distribution packages, .venv); nothing to do
 demo: setup  ## as root: two real containers, the sensor, a receiver and its page; DEMO=--stay keeps them
 	@$(BIN)/python -m tests.demo $(DEMO)
 
-test: lint  ## as root: lint, then every test, real kernel and containers included
-	@$(BIN)/pytest --kernel --containers --browser --fuzz
+test: lint  ## as root: lint, then every test: real kernel, real containers, guests with other kernels
+	@scripts/test
 
 test-cluster: apiserver  ## as root: real API server, real containerd: is every container whose it says it is
 	@scripts/test-cluster
