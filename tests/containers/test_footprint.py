@@ -26,7 +26,7 @@ CONTAINERS = 250
 DISTRIBUTIONS = [Distribution(f"crowd{number}", f"1.{number}", 4) for number in range(12)]
 RESIDENT_KIB = 64 << 10
 SETTLES = 12.0
-STARTS = 7
+STARTS, MOST_STARTS = 5, 20
 READY_SECONDS = 2.0
 LOADER_CPU_SECONDS = 0.5
 NEEDED = 1 << 39 | 1 << 19 | 1 << 2
@@ -51,7 +51,7 @@ def crowd(folder: Path) -> Iterator[Crowd]:
 
 def test_it_is_ready_soon(folder: Path) -> None:
     waits, loaders, agents = [], [], []
-    for number in range(STARTS + 1):
+    for number in range(MOST_STARTS + 1):
         options = ("--output", "none", "--cri-socket", "off")
         with Agent(folder / "log", *options, bytecode=folder / "bytecode") as agent:
             waited = agent.wait_ready()
@@ -60,6 +60,8 @@ def test_it_is_ready_soon(folder: Path) -> None:
                 own, loader = cpu_seconds(agent.pid)
                 agents.append(own)
                 loaders.append(loader)
+        if number >= STARTS and min(waits) < READY_SECONDS and min(loaders) < LOADER_CPU_SECONDS:
+            break  # else the machine is busy: on with it
     print(
         f"\nready after {min(waits):.2f} s ({', '.join(f'{each:.2f}' for each in waits)}); CPU: agent "
         f"{min(agents):.2f} s, loader {min(loaders):.2f} s ({', '.join(f'{each:.2f}' for each in loaders)})"

@@ -421,7 +421,7 @@ def test_what_a_file_leaves_open_is_asked(line: Line, answer: Resolution, questi
     questions: list[tuple[KernelEvent, ContainerIdentity, bool]] = []
     line.pipeline.on_question = lambda *asked: questions.append(asked)
     line.resolvers[-1].answer = lambda _root, _path: answer
-    opened = event("/a.py")
+    opened = event(__file__)
     line.pipeline.receive(opened)
     assert line.pipeline.drain(PATIENCE)
     assert questions == ([] if question is None else [(opened, DOCKER, question)])
@@ -507,7 +507,7 @@ def test_what_the_kernel_never_sent_it_cannot_forget(line: Line) -> None:
 
 def test_a_file_that_proves_nothing_loses_nothing(line: Line) -> None:
     line.resolvers[0].answer = lambda _root, _path: Skipped(SkipReason.NOT_A_PACKAGE)
-    line.pipeline.receive(event())
+    line.pipeline.receive(event(__file__))
     assert line.pipeline.drain(PATIENCE)
     assert line.report().coverage is CoverageState.COMPLETE
 
