@@ -33,6 +33,7 @@ from tests.cluster.node import Node
 from tests.cluster.proxy import FaultProxy
 from tests.cluster.runtime import CriRuntime
 from tests.ground import Sensor
+from tests.ground.stolen import MOST, StolenTime
 
 pytestmark = pytest.mark.cluster
 
@@ -101,7 +102,7 @@ def test_api_server_away_for_the_first_10_s(
 def _check(what: str, node: Node, programs: list[Program], sensor: Sensor) -> None:
     owners = [_owner(node, number) for number in range(0, _PODS, _PODS_OF_OWNER)]
     begun = time.monotonic()
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
+    with StolenTime() as stolen, ThreadPoolExecutor(_AT_ONCE) as threads:
         lives = list(
             threads.map(
                 lambda number: _live(node, number, owners[number // _PODS_OF_OWNER], programs), range(_PODS)
@@ -111,10 +112,24 @@ def _check(what: str, node: Node, programs: list[Program], sensor: Sensor) -> No
     wanted = [life.wanted for life in lives]
     wait_until_met(sensor, wanted, _COMPLETE_WITHIN)
     sensor.settle(1.0)
+    missed = [life for life in lives if _missed(life, sensor, stolen)]
+    print(f"{len(missed)} came and went while the machine stood still")
+    assert len(missed) <= MOST * _PODS
+    wanted = [life.wanted for life in lives if life not in missed]
     wrong = differences(sensor, wanted, every_line=False)
     _tell(what, lives, seconds, sensor)
     assert not wrong, table(wrong, len(wanted))
     assert sorted(life.ended_at - life.started_at for life in lives)[len(lives) // 2] < 1.0
+
+
+def _missed(life: _Life, sensor: Sensor, stolen: StolenTime) -> bool:
+    """Whether the report says that the pod was not reached, and the machine stood still while it ran."""
+    reports = by_container(sensor).get(life.wanted.container_id, [])
+    return (
+        bool(reports)
+        and reports[-1]["coverage_reasons"] == ["root_unavailable"]
+        and stolen.touched(life.started_at - 0.05, life.ended_at)
+    )
 
 
 def _owner(node: Node, number: int) -> Json | None:

@@ -1,0 +1,74 @@
+"""When this machine stood still: moments at which it gave no CPU even to threads that go before all others.
+
+A virtual machine's processors are taken away for 20 to 100 ms where its host is busy, one by one, so that a
+container of 50 ms may come and go on one while the sensor waits on another. No program can do anything about
+that; a test that counts such containers asks here before it calls one lost.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Self
+
+STILL = 0.01
+"""Seconds by which a sleep must be late to count."""
+MOST = 0.02
+"""Of all containers: more than that is the sensor's fault, however the machine is."""
+
+_WITNESS = f"""
+import os, sys, time
+os.sched_setaffinity(0, {{int(sys.argv[1])}})
+os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
+before = time.time()
+while True:
+    time.sleep(0.002)
+    now = time.time()
+    if now - before > {STILL} + 0.002:
+        print(before, now, flush=True)
+    before = now
+"""
+
+
+class StolenTime:
+    """Watches every processor between entry and exit. Needs root."""
+
+    def __init__(self) -> None:
+        self._folder = TemporaryDirectory()
+        self._witnesses: list[subprocess.Popen[bytes]] = []
+        self.moments: list[tuple[float, float]] = []
+        """Begin and end of each, seconds since the epoch; filled in at the end."""
+
+    def __enter__(self) -> Self:
+        for cpu in os.sched_getaffinity(0):
+            with (Path(self._folder.name) / str(cpu)).open("wb") as told:
+                command = [sys.executable, "-I", "-S", "-c", _WITNESS, str(cpu)]
+                self._witnesses.append(subprocess.Popen(command, stdout=told))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for witness in self._witnesses:
+            witness.kill()
+            witness.wait()
+        self.moments = self._read()
+        self._folder.cleanup()
+
+    def _read(self) -> list[tuple[float, float]]:
+        found = []
+        for told in Path(self._folder.name).iterdir():
+            for line in told.read_text().splitlines():
+                with suppress(ValueError):  # the last line may be half written
+                    begun, ended = map(float, line.split())
+                    found.append((begun, ended))
+        return sorted(found)
+
+    def touched(self, begun: float, ended: float) -> bool:
+        """Whether the machine stood still at a time between the two, in seconds since the epoch."""
+        return any(first < ended and last > begun for first, last in self.moments)
