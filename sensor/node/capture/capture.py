@@ -67,6 +67,7 @@ class Capture:
         self._seen = libbpf.Map(self._library, self._loaded.seen, ctypes.sizeof(layout.SeenKey), 1)
         self._losses = libbpf.Map(self._library, self._loaded.losses, ctypes.sizeof(layout.LossKey), 8)
         self._ignored = libbpf.Map(self._library, self._loaded.ignored, 8, 1)
+        self._told_losses: dict[bytes, int] = {}  # no larger than the kernel's map
         self._ignored_ids: dict[int, bytes] = {}  # no larger than the kernel's map
         self._epoch = libbpf.Map(self._library, self._loaded.epoch, 4, 8)
         self._epochs = itertools.count(1)
@@ -117,17 +118,24 @@ class Capture:
         return self._ring.failures
 
     def take_losses(self) -> dict[tuple[int, int], int]:
-        """Return (mount namespace, pid) -> records lost since the last call, and forget them.
+        """Return (mount namespace, pid) -> records lost since the last call.
 
         At most :data:`layout.LOSS_ENTRIES` processes are told apart; the counters know every loss.
         """
         losses = {}
-        for key in self._losses.keys(layout.LOSS_ENTRIES):
-            value = self._losses.get(key)
-            self._losses.delete(key)
-            if value is not None:
+        keys = self._losses.keys(layout.LOSS_ENTRIES)
+        for key in keys:
+            count = int.from_bytes(self._losses.get(key) or b"", "little")
+            new = count - self._told_losses.get(key, 0)
+            if new > 0:
                 loss = layout.LossKey.from_buffer_copy(key)
-                losses[loss.mount_namespace, loss.pid] = int.from_bytes(value, "little")
+                losses[loss.mount_namespace, loss.pid] = new
+                self._told_losses[key] = count
+            elif len(keys) > layout.LOSS_ENTRIES // 2:
+                # Not before, and only who lost nothing lately: what is lost between a read and a deletion
+                # would be nobody's, and all containers under suspicion.
+                self._losses.delete(key)
+                self._told_losses.pop(key, None)
         return losses
 
     def forget(self, event: KernelEvent) -> None:
