@@ -23,7 +23,7 @@ NOTHING = bytes((0xB7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0))
 """A program of two instructions, ``r0 = 0; exit``: shows what kinds of programs a kernel takes."""
 
 _TRACE_FENTRY = 24  # enum bpf_attach_type
-_LICENSE = b"Dual BSD/GPL"  # lets it call the helpers that read kernel memory
+_LICENSE = b"GPL"  # as BCC has it; lets it call the helpers that read kernel memory
 _LOG_BYTES = 1 << 20
 _KPROBE_PMU = Path("/sys/bus/event_source/devices/kprobe/type")
 _ONLINE = Path("/sys/devices/system/cpu/online")
