@@ -251,12 +251,11 @@ def hook() -> Iterator[Finding]:
         return
     for refused, reason in refusals.items():
         yield Finding(f"hook {refused}", Status.OK, f"not to be had, and not needed: {reason}")
-    found = f"{used}: loaded, attached, and our own open came back"
+    yield Finding("hook", Status.OK, f"{used}: loaded, attached, and our own open came back")
     if used == "raw_tracepoint":
-        found += "; every system call of the node pays a little, io_uring and 32-bit programs are not seen"
-        yield Finding("hook", Status.WARN, found, "nothing, where the kernel refuses the other hooks")
-    else:
-        yield Finding("hook", Status.OK, found)
+        found = "every system call of the node pays a little, io_uring and 32-bit programs are not seen"
+        cure = "nothing to do where the kernel refuses the other hooks, as above"
+        yield Finding("hook limits", Status.WARN, f"of {used}: {found}", cure)
 
 
 def _version(release: str) -> tuple[int, int]:

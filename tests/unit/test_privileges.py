@@ -17,7 +17,7 @@ from sensor.node import privileges
 from sensor.node.privileges import BPF, DAC_OVERRIDE, DAC_READ_SEARCH, NET_BIND_SERVICE, SYS_ADMIN, SYS_PTRACE
 
 BASE = {BPF, SYS_PTRACE, DAC_READ_SEARCH}
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="has no capabilities to give up")
+needs_root = pytest.mark.kernel  # a process of root, with capabilities to give up
 
 
 def settings(**changes: object) -> NodeSettings:
