@@ -8,8 +8,10 @@ import json
 import os
 import statistics
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,9 +25,9 @@ from sensor.node.identify.cgroup import identify_cgroup, read_cgroup_path
 from sensor.node.identify.containers import ContainerRegistry, NotAContainer
 from sensor.node.identify.metadata import runtime_metadata
 from sensor.node.identify.processes import Process, mount_namespace_of
-from sensor.node.identify.roots import open_folder
+from sensor.node.identify.roots import HeldRoot, open_folder
 from sensor.node.identify.runc import RuncStates
-from tests.clock import PATIENCE
+from tests.clock import HANGS, PATIENCE
 from tests.ground import cgroups
 
 pytestmark = pytest.mark.containers
@@ -269,8 +271,41 @@ def test_at_the_bound_the_longest_ended_gives_way(root: Path) -> None:
         container.end()
         registry.poll_ended(float(number))
     assert registry.held_roots == 5
-    assert descriptors() == before + 5
+    assert descriptors() == before + 10  # as many again wait to be closed, no more
     assert (registry.counters.admitted, registry.counters.ended, registry.counters.evicted) == (20, 20, 15)
+    registry.release(0.0)
+    assert descriptors() == before + 5
+    registry.close()
+
+
+def test_while_roots_are_closed_new_containers_are_admitted(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last descriptor of a root unmounts a file system; who comes then may live for less than that."""
+    registry = ContainerRegistry(host_mount_namespace=host_mount_namespace())
+    ended, new = Namespace(root, f"{1:064x}"), Namespace(root, f"{2:064x}")
+    registry.admit(ended.event())
+    ended.end()
+    registry.poll_ended(0.0)
+    unmounting, go_on = threading.Event(), threading.Event()
+    close = HeldRoot.__del__
+
+    def close_slowly(held: HeldRoot) -> None:
+        unmounting.set()
+        assert go_on.wait(HANGS)
+        close(held)
+
+    with monkeypatch.context() as patched, ThreadPoolExecutor(2) as pool:
+        patched.setattr(HeldRoot, "__del__", close_slowly)
+        released = pool.submit(registry.release, 100.0)
+        assert unmounting.wait(PATIENCE)
+        admitted = pool.submit(registry.admit, new.event())
+        try:
+            assert admitted.result(PATIENCE) == new.identity
+        finally:
+            go_on.set()
+        assert len(released.result(PATIENCE)) == 1
+    new.end()
     registry.close()
 
 

@@ -168,6 +168,9 @@ class ContainerRegistry:
         """Let go of the roots of containers that ended ``hold_seconds`` ago; return their namespaces."""
         with self._lock:
             released = self._holdings.release(now - self._hold_seconds)
+            let_go = self._holdings.take_let_go()
+        # Not under the lock: the ring's thread must not wait for file systems to be unmounted.
+        let_go.clear()
         self.counters.released += released.containers
         return released.namespaces
 
