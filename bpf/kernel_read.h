@@ -14,6 +14,9 @@
 #define READ(target, base, offset) \
 	bpf_probe_read_kernel(&(target), sizeof(target), (void *)((u64)(base) + (offset)))
 
+/* The same as a value: 0 when the kernel would not let us read. */
+#define READ_VALUE(type, base, offset) ({ type _value = 0; READ(_value, base, offset); _value; })
+
 /* A part of a struct that lies in a buffer read with one call. */
 #define FIELD(type, span, offset) (*(type *)((char *)(span) + (offset)))
 
@@ -34,8 +37,8 @@
 #define LOAD32(base, offset) TYPED(u32, base, offset)
 #else
 #define CURRENT_TASK() ((u64)bpf_get_current_task())
-#define LOAD64(base, offset) ({ u64 _value = 0; READ(_value, base, offset); _value; })
-#define LOAD32(base, offset) ({ u32 _value = 0; READ(_value, base, offset); _value; })
+#define LOAD64(base, offset) READ_VALUE(u64, base, offset)
+#define LOAD32(base, offset) READ_VALUE(u32, base, offset)
 #endif
 
 /*
@@ -46,6 +49,9 @@
 #ifdef HAVE_CASTS
 static u64 (*cast_address)(u64 address, u32 type) = (void *)CAST_PLACEHOLDER;
 #define AS(type, address) cast_address(address, TYPE_##type)
+#define LOAD_FROM(struct_type, type, address, offset) TYPED(type, AS(struct_type, address), offset)
+#else
+#define LOAD_FROM(struct_type, type, address, offset) READ_VALUE(type, address, offset)
 #endif
 
 #endif

@@ -100,27 +100,13 @@ inlined int read_entry(struct entry *entry, u64 address)
 
 inlined u64 inode_number(u64 address)
 {
-#ifdef HAVE_CASTS
-	return TYPED(u64, AS(INODE, address), INODE_INO);
-#else
-	u64 number = 0;
-
-	READ(number, address, INODE_INO);
-	return number;
-#endif
+	return LOAD_FROM(INODE, u64, address, INODE_INO);
 }
 
 /* 8 and 16 bytes of anything. */
 inlined u64 read_word(u64 address)
 {
-#ifdef HAVE_CASTS
-	return TYPED(u64, AS(WORDS, address), 0);
-#else
-	u64 word = 0;
-
-	READ(word, address, 0);
-	return word;
-#endif
+	return LOAD_FROM(WORDS, u64, address, 0);
 }
 
 struct words {

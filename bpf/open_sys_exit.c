@@ -38,25 +38,13 @@ inlined u64 file_of(u64 task, u64 descriptor)
 	return read_word(array + descriptor * 8);
 }
 
-inlined u32 syscall_number(u64 registers)
-{
-#ifdef HAVE_CASTS
-	return TYPED(u32, AS(REGISTERS, registers), REGS_SYSCALL);
-#else
-	u32 number = 0;
-
-	READ(number, registers, REGS_SYSCALL);
-	return number;
-#endif
-}
-
 /* TP_PROTO(struct pt_regs *regs, long ret) */
 int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	long result = (long)ctx->args[1];
 	u64 task, mount_namespace;
 
-	if (result < 0 || !is_open(syscall_number(ctx->args[0])))
+	if (result < 0 || !is_open(LOAD_FROM(REGISTERS, u32, ctx->args[0], REGS_SYSCALL)))
 		return 0;
 	task = CURRENT_TASK();
 	mount_namespace = task_mount_namespace(task);

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sensor.node.capability import Capability
+
 
 class Status(enum.StrEnum):
     OK = "ok"
@@ -33,26 +35,21 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class _Capability:
-    name: str
-    bit: int  # include/uapi/linux/capability.h
+class _Need:
+    capability: Capability
     purpose: str
     missing: Status
 
 
-_SYS_ADMIN = 21
-_CAPABILITIES = (
-    _Capability("CAP_BPF", 39, "load programs and maps", Status.FAIL),
-    _Capability("CAP_PERFMON", 38, "let programs read kernel memory", Status.FAIL),
-    _Capability("CAP_SYS_PTRACE", 19, "see the roots and namespaces of containers' processes", Status.FAIL),
-    _Capability("CAP_DAC_READ_SEARCH", 2, "read package files whatever their owner", Status.WARN),
-    _Capability(
-        "CAP_SYS_NICE", 23, "reach containers that live for milliseconds on a busy node", Status.WARN
-    ),
+_NEEDS = (
+    _Need(Capability.BPF, "load programs and maps", Status.FAIL),
+    _Need(Capability.PERFMON, "let programs read kernel memory", Status.FAIL),
+    _Need(Capability.SYS_PTRACE, "see the roots and namespaces of containers' processes", Status.FAIL),
+    _Need(Capability.DAC_READ_SEARCH, "read package files whatever their owner", Status.WARN),
+    _Need(Capability.SYS_NICE, "reach containers that live for milliseconds on a busy node", Status.WARN),
 )
 # Before 5.8 both were part of CAP_SYS_ADMIN, which still implies them: bpf_capable(), perfmon_capable().
-_IMPLIED_BY_SYS_ADMIN = {"CAP_BPF", "CAP_PERFMON"}
-_SYS_RESOURCE = 24
+_IMPLIED_BY_SYS_ADMIN = {Capability.BPF, Capability.PERFMON}
 
 _RUNTIMES = (
     ("containerd", ("run/containerd/containerd.sock", "run/k3s/containerd/containerd.sock")),
@@ -114,27 +111,36 @@ def kernel_types(root: Path) -> Iterator[Finding]:
 
 def capabilities(root: Path, release: str | None = None) -> Iterator[Finding]:
     """Each by name; the effective set of this process."""
-    text = (root / "proc/self/status").read_text()
-    match = re.search(r"^CapEff:\s*([0-9a-f]+)$", text, re.MULTILINE)
-    held = int(match[1], 16) if match else 0
-    for capability in _CAPABILITIES:
-        yield _capability(capability, held)
+    held = _effective((root / "proc/self/status").read_text())
+    for need in _NEEDS:
+        yield _capability(need, held)
     # 5.11 charges BPF memory to the cgroup; until then it counts against RLIMIT_MEMLOCK.
     limited = _version(os.uname().release if release is None else release) < (5, 11)
-    limit = _Capability("CAP_SYS_RESOURCE", _SYS_RESOURCE, "lift the limit on locked memory", Status.FAIL)
-    if limited or held >> _SYS_RESOURCE & 1:
+    limit = _Need(Capability.SYS_RESOURCE, "lift the limit on locked memory", Status.FAIL)
+    if limited or _holds(held, limit.capability):
         yield _capability(limit, held)
     else:
-        yield Finding("CAP_SYS_RESOURCE", Status.OK, "not held, and not needed since kernel 5.11")
+        yield Finding(str(limit.capability), Status.OK, "not held, and not needed since kernel 5.11")
 
 
-def _capability(capability: _Capability, held: int) -> Finding:
-    if held >> capability.bit & 1:
-        return Finding(capability.name, Status.OK, f"held, to {capability.purpose}")
-    if capability.name in _IMPLIED_BY_SYS_ADMIN and held >> _SYS_ADMIN & 1:
-        return Finding(capability.name, Status.OK, f"by CAP_SYS_ADMIN, to {capability.purpose}")
-    cure = f"run as root, or add {capability.name.removeprefix('CAP_')} to the container's capabilities"
-    return Finding(capability.name, capability.missing, f"not held, needed to {capability.purpose}", cure)
+def _capability(need: _Need, held: int) -> Finding:
+    name = str(need.capability)
+    if _holds(held, need.capability):
+        return Finding(name, Status.OK, f"held, to {need.purpose}")
+    if need.capability in _IMPLIED_BY_SYS_ADMIN and _holds(held, Capability.SYS_ADMIN):
+        return Finding(name, Status.OK, f"by CAP_SYS_ADMIN, to {need.purpose}")
+    cure = f"run as root, or add {need.capability.name} to the container's capabilities"
+    return Finding(name, need.missing, f"not held, needed to {need.purpose}", cure)
+
+
+def _effective(status: str) -> int:
+    """The effective set in a /proc/PID/status, a bit for each capability."""
+    match = re.search(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return int(match[1], 16) if match else 0
+
+
+def _holds(held: int, capability: Capability) -> bool:
+    return bool(held >> capability & 1)
 
 
 def pid_namespace() -> Iterator[Finding]:
@@ -166,9 +172,7 @@ def perf_event_paranoid(root: Path) -> Iterator[Finding]:
     """Raw tracepoints and fentry ask no perf_event_open; a kprobe does, and 3 or more (a patch of
     Debian and Ubuntu) keeps it from everybody without CAP_SYS_ADMIN."""
     text = (_read(root / "proc/sys/kernel/perf_event_paranoid") or "").strip()
-    status = _read(root / "proc/self/status") or ""
-    match = re.search(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
-    admin = bool(match and int(match[1], 16) >> _SYS_ADMIN & 1)
+    admin = _holds(_effective(_read(root / "proc/self/status") or ""), Capability.SYS_ADMIN)
     if text.lstrip("-").isdecimal() and int(text) >= 3 and not admin:
         cure = "only if the hook must be a kprobe: add SYS_ADMIN, or sysctl kernel.perf_event_paranoid=2"
         yield Finding("perf_event_paranoid", Status.WARN, f"{text}, and CAP_SYS_ADMIN is not held", cure)

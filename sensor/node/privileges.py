@@ -13,20 +13,11 @@ from collections.abc import Iterable, Set
 from pathlib import Path
 
 from sensor.config.node import NodeSettings
+from sensor.node.capability import Capability
 
 log = logging.getLogger(__name__)
 
-# include/uapi/linux/capability.h
-DAC_OVERRIDE, DAC_READ_SEARCH, NET_BIND_SERVICE, SYS_PTRACE, SYS_ADMIN, BPF = 1, 2, 10, 19, 21, 39
-_NAMES = {
-    DAC_OVERRIDE: "CAP_DAC_OVERRIDE",
-    DAC_READ_SEARCH: "CAP_DAC_READ_SEARCH",
-    NET_BIND_SERVICE: "CAP_NET_BIND_SERVICE",
-    SYS_PTRACE: "CAP_SYS_PTRACE",
-    SYS_ADMIN: "CAP_SYS_ADMIN",
-    BPF: "CAP_BPF",
-}
-_NEEDED = frozenset((BPF, SYS_PTRACE, DAC_READ_SEARCH))
+_NEEDED = frozenset((Capability.BPF, Capability.SYS_PTRACE, Capability.DAC_READ_SEARCH))
 """For reading and clearing our maps; for the roots, namespaces and memory of containers' processes; for
 files whoever owns them."""
 
@@ -52,12 +43,12 @@ class _Sets(ctypes.Structure):
 
 def needed(settings: NodeSettings) -> frozenset[int]:
     """What a node with these settings goes on to need, as numbers of capabilities."""
-    wanted = set(_NEEDED)
+    wanted: set[int] = set(_NEEDED)
     address = settings.metrics_address
     if address is not None and 0 < address.port < _UNPRIVILEGED_PORTS:
-        wanted.add(NET_BIND_SERVICE)
+        wanted.add(Capability.NET_BIND_SERVICE)
     if settings.state_dir is not None and _owner(settings.state_dir) != os.geteuid():
-        wanted.add(DAC_OVERRIDE)  # root writes where it is not the owner
+        wanted.add(Capability.DAC_OVERRIDE)  # root writes where it is not the owner
     return frozenset(wanted)
 
 
@@ -70,8 +61,8 @@ def drop(keep: Iterable[int]) -> frozenset[int] | None:
     libc = ctypes.CDLL(None, use_errno=True)
     held = _permitted(libc)
     kept = set(keep)
-    if BPF in kept and BPF not in held:
-        kept.add(SYS_ADMIN)
+    if Capability.BPF in kept and Capability.BPF not in held:
+        kept.add(int(Capability.SYS_ADMIN))
     kept &= held
     zero = ctypes.c_ulong(0)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), zero, zero, zero)
@@ -89,7 +80,8 @@ def drop(keep: Iterable[int]) -> frozenset[int] | None:
 
 def names(capabilities: Set[int]) -> str:
     """For people: ``CAP_BPF, CAP_SYS_PTRACE``."""
-    return ", ".join(sorted(_NAMES.get(bit, f"capability {bit}") for bit in capabilities)) or "none"
+    known = {int(each): str(each) for each in Capability}
+    return ", ".join(sorted(known.get(bit, f"capability {bit}") for bit in capabilities)) or "none"
 
 
 def _permitted(libc: ctypes.CDLL) -> frozenset[int]:

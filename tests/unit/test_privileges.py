@@ -14,9 +14,9 @@ import pytest
 from sensor.config.node import NodeSettings
 from sensor.config.texts import Address
 from sensor.node import privileges
-from sensor.node.privileges import BPF, DAC_OVERRIDE, DAC_READ_SEARCH, NET_BIND_SERVICE, SYS_ADMIN, SYS_PTRACE
+from sensor.node.capability import Capability
 
-BASE = {BPF, SYS_PTRACE, DAC_READ_SEARCH}
+BASE = {Capability.BPF, Capability.SYS_PTRACE, Capability.DAC_READ_SEARCH}
 needs_root = pytest.mark.kernel  # a process of root, with capabilities to give up
 
 
@@ -27,14 +27,16 @@ def settings(**changes: object) -> NodeSettings:
 def test_a_node_goes_on_to_need_little(tmp_path: Path) -> None:
     assert privileges.needed(settings()) == BASE
     assert privileges.needed(settings(metrics_address=Address("127.0.0.1", 9102))) == BASE
-    assert privileges.needed(settings(metrics_address=Address("127.0.0.1", 80))) == BASE | {NET_BIND_SERVICE}
+    assert privileges.needed(settings(metrics_address=Address("127.0.0.1", 80))) == BASE | {
+        Capability.NET_BIND_SERVICE
+    }
     assert privileges.needed(settings(state_dir=tmp_path / "to" / "be" / "made")) == BASE
 
 
 @needs_root
 def test_the_state_of_another_user_is_still_written_to(tmp_path: Path) -> None:
     os.chown(tmp_path, 1000, 1000)
-    assert privileges.needed(settings(state_dir=tmp_path / "state")) == BASE | {DAC_OVERRIDE}
+    assert privileges.needed(settings(state_dir=tmp_path / "state")) == BASE | {Capability.DAC_OVERRIDE}
 
 
 def sets(status: str) -> dict[str, int]:
@@ -66,7 +68,10 @@ def test_it_is_gone_from_every_set_and_for_children() -> None:
 @needs_root
 def test_sys_admin_stays_where_it_stands_for_bpf() -> None:
     old_runtime = ("setpriv", "--bounding-set=-bpf", "--inh-caps=-bpf")
-    assert run("print(sorted(privileges.drop({39, 19, 2})))", *old_runtime) == f"[2, 19, {SYS_ADMIN}]\n"
+    assert (
+        run("print(sorted(privileges.drop({39, 19, 2})))", *old_runtime)
+        == f"[2, 19, {Capability.SYS_ADMIN.value}]\n"
+    )
 
 
 @needs_root
@@ -77,4 +82,7 @@ def test_who_has_nothing_is_left_with_nothing() -> None:
 
 
 def test_names_are_those_of_the_manual() -> None:
-    assert privileges.names({BPF, SYS_PTRACE, 40}) == "CAP_BPF, CAP_SYS_PTRACE, capability 40"
+    assert (
+        privileges.names({Capability.BPF, Capability.SYS_PTRACE, 40})
+        == "CAP_BPF, CAP_SYS_PTRACE, capability 40"
+    )

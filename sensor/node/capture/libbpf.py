@@ -1,4 +1,4 @@
-"""The few functions of libbpf that the agent calls, through ctypes. No LLVM, no bcc.
+"""The few functions of libbpf that the agent and its loader call, through ctypes. No LLVM, no bcc.
 
 API: https://libbpf.readthedocs.io/en/latest/api.html, stable within libbpf.so.1.
 """
@@ -32,6 +32,9 @@ def load() -> ctypes.CDLL:
     library.bpf_map_lookup_batch.argtypes = (integer, *(pointer,) * 6)
     library.bpf_obj_get_info_by_fd.argtypes = (integer, pointer, pointer)
     library.bpf_enable_stats.argtypes = (integer,)
+    text = ctypes.c_char_p
+    library.bpf_prog_load.argtypes = (integer, text, text, pointer, ctypes.c_size_t, pointer)
+    library.bpf_raw_tracepoint_open.argtypes = (text, integer)
     return library
 
 

@@ -16,6 +16,8 @@ import platform
 from contextlib import suppress
 from pathlib import Path
 
+from sensor.node.capture import libbpf
+
 KPROBE, RAW_TRACEPOINT, TRACING = 2, 17, 26
 """``enum bpf_prog_type`` of include/uapi/linux/bpf.h."""
 
@@ -88,15 +90,7 @@ class _PerfEventAttributes(ctypes.Structure):
     )
 
 
-def _libbpf() -> ctypes.CDLL:
-    library = ctypes.CDLL("libbpf.so.1", use_errno=True)
-    pointer, text = ctypes.c_void_p, ctypes.c_char_p
-    library.bpf_prog_load.argtypes = (ctypes.c_int, text, text, pointer, ctypes.c_size_t, pointer)
-    library.bpf_raw_tracepoint_open.argtypes = (text, ctypes.c_int)
-    return library
-
-
-def load(kind: int, name: str, instructions: bytes, attach_btf_id: int = 0, log_level: int = 0) -> int:
+def load(kind: int, name: str, instructions: bytes, attach_btf_id: int = 0) -> int:
     """Load a program and return its descriptor.
 
     ``kind`` is one of the numbers above; ``attach_btf_id`` is the function that a :data:`TRACING` program is
@@ -107,11 +101,10 @@ def load(kind: int, name: str, instructions: bytes, attach_btf_id: int = 0, log_
         size=ctypes.sizeof(_LoadOptions),
         expected_attach_type=_TRACE_FENTRY if kind == TRACING else 0,
         attach_btf_id=attach_btf_id,
-        log_level=log_level,
         log_size=_LOG_BYTES,
         log_buf=ctypes.addressof(log),
     )
-    descriptor = _libbpf().bpf_prog_load(
+    descriptor = libbpf.load().bpf_prog_load(
         kind, name[:15].encode(), _LICENSE, instructions, len(instructions) // 8, ctypes.byref(options)
     )
     if descriptor < 0:
@@ -130,7 +123,7 @@ def attach_fentry(program: int) -> int:
 
 
 def _open_raw_tracepoint(what: str, tracepoint: bytes | None, program: int) -> int:
-    descriptor = int(_libbpf().bpf_raw_tracepoint_open(tracepoint, program))
+    descriptor = int(libbpf.load().bpf_raw_tracepoint_open(tracepoint, program))
     if descriptor < 0:
         raise RefusedError(what, ctypes.get_errno())
     return descriptor

@@ -65,9 +65,9 @@ class _Loud:
 
 
 if __name__ == "__main__":
-    from sensor.node.capture import loader, programs
+    from sensor.node.capture import libbpf, loader
 
-    usual = programs._libbpf
-    programs._libbpf = lambda: _Loud(usual())  # type: ignore[assignment,return-value]
+    usual = libbpf.load
+    libbpf.load = lambda: _Loud(usual())  # type: ignore[assignment,return-value]
     loader.main(int(sys.argv[1]))
     os._exit(1)
