@@ -112,6 +112,10 @@ enum counter {
 	COUNT_EXEC_SUBMITTED,
 	COUNT_HEARTBEAT,
 	COUNT_INTERNAL,        /* the kernel's own: below an overlay, or for an exec (EVENT_EXEC) */
+	TIMED_OPENS,           /* from here on no ways out: what runs took, see timing.h */
+	TIMED_OPEN_NS,
+	TIMED_EXECS,
+	TIMED_EXEC_NS,
 	COUNTERS,
 };
 

@@ -46,12 +46,17 @@ struct scratch {
 };
 BPF_PERCPU_ARRAY(scratches, struct scratch, 1);
 
-inlined void count(u32 which)
+inlined void add(u32 which, u64 amount)
 {
 	u64 *value = counters.lookup(&which);
 
 	if (value)
-		(*value)++;
+		*value += amount;
+}
+
+inlined void count(u32 which)
+{
+	add(which, 1);
 }
 
 #endif

@@ -8,6 +8,7 @@
 #define RUNTIME_SENSOR_OPEN_H
 
 #include "submit.h"
+#include "timing.h"
 #include "wanted.h"
 #include "folders.h"
 
@@ -192,7 +193,7 @@ inlined int filter(struct opened *opened, u64 task, u64 mount_namespace, u64 fil
 	return out;
 }
 
-inlined int handle_open(void *ctx, u64 task, u64 mount_namespace, u64 file)
+inlined void tell_open(void *ctx, u64 task, u64 mount_namespace, u64 file)
 {
 	struct opened opened;
 	struct seen_key remember;
@@ -201,12 +202,12 @@ inlined int handle_open(void *ctx, u64 task, u64 mount_namespace, u64 file)
 
 	if (out) {
 		count(out);
-		return 0;
+		return;
 	}
 	if (is_agent(task)) {
 		/* Its heartbeat always comes through; its other files are its own business. */
 		if (opened.key.file_inode != HEARTBEAT_INODE)
-			return 0;
+			return;
 		remember = opened.key;
 		kind = EVENT_HEARTBEAT;
 	} else {
@@ -215,23 +216,31 @@ inlined int handle_open(void *ctx, u64 task, u64 mount_namespace, u64 file)
 
 		if (recent && is_recent(recent, &opened.key, now)) {
 			count(COUNT_SEEN);
-			return 0;
+			return;
 		}
 		if (ignored.lookup(&opened.key.mount_namespace_id)) {
 			count(COUNT_IGNORED);
-			return 0;
+			return;
 		}
 		if (was_seen(&opened, &remember, &flags)) {
 			if (recent)
 				make_recent(recent, &opened.key, now);
 			count(COUNT_SEEN);
-			return 0;
+			return;
 		}
 	}
 	if (!opened.inode.links)
 		flags |= EVENT_DELETED;
 	if (submit(ctx, task, kind, flags, &remember, opened.key.file_inode, opened.file.path))
 		count(kind == EVENT_HEARTBEAT ? COUNT_HEARTBEAT : COUNT_SUBMITTED);
+}
+
+inlined int handle_open(void *ctx, u64 task, u64 mount_namespace, u64 file)
+{
+	u64 begun = begin_timing_one_in(TIMED_ONE_IN);
+
+	tell_open(ctx, task, mount_namespace, file);
+	end_timing(begun, TIMED_OPENS);
 	return 0;
 }
 

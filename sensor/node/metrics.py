@@ -91,16 +91,27 @@ def _register_programs(telemetry: Telemetry, capture: Capture) -> None:
     for name, help_, field, kind in _OF_PROGRAMS:
         telemetry.register(name, help_, _of_programs(statistics, field), kind=kind, labels=("program",))
     telemetry.register(
-        "bpf_statistics_info",
-        "Who has time and runs of the kernel programs counted.",
-        lambda: {str(statistics.source): 1},
+        "bpf_statistics_on",
+        "1 while the kernel counts time and runs of programs (kernel.bpf_stats_enabled).",
+        lambda: int(statistics.is_on),
         kind=Kind.GAUGE,
-        labels=("source",),
     )
     telemetry.register(
         "bpf_statistics_seconds",
-        "Time for which time and runs of the kernel programs were counted.",
+        "Time for which the kernel counted time and runs of programs.",
         lambda: statistics.seconds,
+    )
+    telemetry.register(
+        "kernel_handling_seconds",
+        "Time that our kernel programs took for the events of containers that they timed.",
+        lambda: {what: timed.seconds for what, timed in capture.timed().items()},
+        labels=("what",),
+    )
+    telemetry.register(
+        "kernel_handling_samples",
+        "Events of containers that our kernel programs timed: one open in 1,024, every exec.",
+        lambda: {what: timed.runs for what, timed in capture.timed().items()},
+        labels=("what",),
     )
     telemetry.register(
         "bpf_map_entries",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sensor.node.capture import libbpf, program_stats
-from sensor.node.capture.program_stats import ProgramStatistics, Source
+from sensor.node.capture.program_stats import LOOK_EVERY, SYSCTL, ProgramStatistics
 from tests.kernel.conftest import Observer
 
 pytestmark = pytest.mark.kernel
@@ -24,11 +23,17 @@ LONG_SECONDS = 1e-3  # a hundred times what a run takes here
 
 
 @pytest.fixture
-def statistics(observer: Observer) -> Iterator[ProgramStatistics]:
-    """Sampling begins with the first turn."""
-    made = ProgramStatistics(libbpf.load(), observer.capture.programs, sysctl=Path("/none"), first_after=0.0)
-    yield made
-    made.close()
+def statistics(observer: Observer) -> ProgramStatistics:
+    return observer.capture.program_statistics
+
+
+@pytest.fixture
+def counting_kernel() -> Iterator[None]:
+    """The kernel counts time and runs of programs, as after ``sysctl kernel.bpf_stats_enabled=1``."""
+    assert SYSCTL.read_text().strip() == "0", "turn kernel.bpf_stats_enabled off for the tests"
+    SYSCTL.write_text("1")
+    yield
+    SYSCTL.write_text("0")
 
 
 def open_files(count: int) -> None:
@@ -36,29 +41,47 @@ def open_files(count: int) -> None:
         os.close(os.open("/etc/passwd", os.O_RDONLY))
 
 
-def test_runs_and_time_are_counted_during_a_sample_only(statistics: ProgramStatistics) -> None:
+def test_runs_and_time_are_counted_while_the_kernel_does(
+    statistics: ProgramStatistics, counting_kernel: None
+) -> None:
+    now = time.monotonic() + LOOK_EVERY
+    statistics.turn(now)
+    assert statistics.is_on
     before = statistics.read()["open"]
-    statistics.turn(time.monotonic())
-    assert statistics.source is Source.SAMPLED
     open_files(OPENS)
     subprocess.run(["true"], check=True)
-    during = statistics.read()
-    statistics.turn(time.monotonic())  # the sample ends
-    after = statistics.read()["open"]
-    runs, seconds = after.runs - before.runs, after.run_seconds - before.run_seconds
+    after = statistics.read()
+    runs = after["open"].runs - before.runs
     assert runs >= OPENS
-    assert 0 < seconds / runs < LONG_SECONDS
-    assert during["exec"].runs >= 1
-    assert statistics.seconds > 0
+    assert 0 < (after["open"].run_seconds - before.run_seconds) / runs < LONG_SECONDS
+    assert after["exec"].runs >= 1
+    statistics.turn(now + LOOK_EVERY)
+    assert statistics.seconds == pytest.approx(LOOK_EVERY)
 
 
-def test_nothing_is_counted_outside_a_sample(statistics: ProgramStatistics) -> None:
-    if Path(program_stats.SYSCTL).read_text().strip() != "0":
-        pytest.fail("found kernel.bpf_stats_enabled on, expected 0: turn it off for the tests")
+def test_while_the_kernel_does_not_nothing_is_counted(statistics: ProgramStatistics) -> None:
+    statistics.turn(time.monotonic() + 10 * LOOK_EVERY)
+    assert not statistics.is_on
     before = statistics.read()["open"].runs
     open_files(OPENS)
-    # Others may have theirs on for a moment: a sensor's sample in another test, a profiler.
+    # Others may have theirs on for a moment: a profiler.
     assert statistics.read()["open"].runs - before < OPENS
+
+
+def test_one_open_in_a_thousand_and_every_exec_are_timed(observer: Observer) -> None:
+    before = observer.capture.timed()
+    opens, execs = 40_960, 20
+    observer.run(
+        f"for _ in range({opens}):\n    touch('/etc/passwd')\n"
+        f"for _ in range({execs}):\n    os.spawnv(os.P_WAIT, '/bin/true', ['true'])"
+    )
+    after = observer.capture.timed()
+    timed = after["open"].runs - before["open"].runs
+    assert 10 <= timed <= 100  # 40 are expected; fewer than 10, or more than 100, in one run of 10 million
+    assert 0 < (after["open"].seconds - before["open"].seconds) / timed < LONG_SECONDS
+    timed = after["exec"].runs - before["exec"].runs
+    assert execs < timed <= execs + 5  # those that make the namespace are in it
+    assert 0 < (after["exec"].seconds - before["exec"].seconds) / timed < LONG_SECONDS
 
 
 def test_the_programs_size_and_what_the_verifier_saw(statistics: ProgramStatistics) -> None:
@@ -66,32 +89,6 @@ def test_the_programs_size_and_what_the_verifier_saw(statistics: ProgramStatisti
         assert figures.jited_bytes > 1000
         assert figures.verified_instructions is None or figures.verified_instructions > 100
         assert figures.misses in (None, 0)
-
-
-def test_a_process_without_the_capability_is_refused(observer: Observer) -> None:
-    script = """
-import ctypes, pathlib, sys, time
-from sensor.node.capture import libbpf
-from sensor.node.capture.program_stats import ProgramStatistics
-programs = {"open": int(sys.argv[1])}
-made = ProgramStatistics(libbpf.load(), programs, sysctl=pathlib.Path("/none"), first_after=0.0)
-made.turn(time.monotonic() + 1)
-print(made.source, made.read()["open"].verified_instructions)
-"""
-    program = observer.capture.programs["open"]
-    done = subprocess.run(
-        # CAP_BPF and CAP_PERFMON, what the agent runs with
-        [
-            *("setpriv", "--bounding-set", "-all,+bpf,+perfmon", "--inh-caps", "-all", "--no-new-privs"),
-            *(sys.executable, "-c", script, str(program)),
-        ],
-        pass_fds=[program],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[2],
-    )
-    assert done.stdout.split()[0] == "refused"
 
 
 def test_a_descriptor_that_is_no_program(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def printed_by_c(expressions: list[str], folder: Path) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     text = HEADER.read_text()
-    names = re.findall(r"\b(?:COUNT|EVENT)_[A-Z_]+\b|\bCOUNTERS\b", text)
+    names = re.findall(r"\b(?:COUNT|TIMED|EVENT)_[A-Z_]+\b|\bCOUNTERS\b", text)
     expressions = [*dict.fromkeys(names), *LIMITS]
     for name, struct in STRUCTS.items():
         expressions.append(f"sizeof(struct {name})")
@@ -77,8 +77,10 @@ def test_limits_agree(name: str, compiled: dict[str, int]) -> None:
 
 def test_counters_agree(compiled: dict[str, int]) -> None:
     mirrored = {f"COUNT_{counter.name}": int(counter) for counter in layout.Counter}
-    assert mirrored == {name: value for name, value in compiled.items() if name.startswith("COUNT_")}
-    assert len(layout.Counter) == compiled["COUNTERS"]
+    mirrored |= {f"TIMED_{timing.name}": int(timing) for timing in layout.Timing}
+    told = {name: value for name, value in compiled.items() if name.startswith(("COUNT_", "TIMED_"))}
+    assert mirrored == told
+    assert len(mirrored) == compiled["COUNTERS"]
 
 
 def test_kinds_and_flags_agree(compiled: dict[str, int]) -> None:

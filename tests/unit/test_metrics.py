@@ -21,7 +21,7 @@ from sensor.node import delivery_metrics, metrics
 from sensor.node.capture.capture import Capture
 from sensor.node.capture.layout import Counter
 from sensor.node.capture.map_fill import Fill
-from sensor.node.capture.program_stats import ProgramFigures, Source
+from sensor.node.capture.program_stats import ProgramFigures, Timed
 from sensor.node.coverage import Coverage
 from sensor.node.deliver import Delivery
 from sensor.node.deployed import Deployed
@@ -55,7 +55,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
 class Statistics:
-    source, seconds = Source.SAMPLED, 2.0
+    is_on, seconds = True, 2.0
 
     def read(self) -> dict[str, ProgramFigures]:
         return {"exec": ProgramFigures(0.5, 7, None, None, 900), "open": ProgramFigures(1.5, 9, 1, 4000, 800)}
@@ -76,6 +76,9 @@ class Kernel:
 
     def counters(self) -> dict[Counter, int]:
         return {counter: 10 + counter for counter in Counter}
+
+    def timed(self) -> dict[str, Timed]:
+        return {"open": Timed(5, 2e-6), "exec": Timed(3, 3e-5)}
 
 
 class Nowhere:
@@ -181,7 +184,9 @@ def test_what_the_kernel_says_of_our_programs_and_maps(node: Node) -> None:
     assert found["bpf_program_misses"] == {("open",): 1}
     assert found["bpf_program_verified_instructions"] == {("open",): 4000}
     assert found["bpf_program_jited_bytes"] == {("exec",): 900, ("open",): 800}
-    assert (found["bpf_statistics_info"], found["bpf_statistics_seconds"]) == ({("sampled",): 1}, 2)
+    assert (found["bpf_statistics_on"], found["bpf_statistics_seconds"]) == (1, 2)
+    assert found["kernel_handling_seconds"] == {("open",): 2e-6, ("exec",): 3e-5}
+    assert found["kernel_handling_samples"] == {("open",): 5, ("exec",): 3}
     assert found["bpf_map_entries"] == {("seen",): 40}
     assert found["bpf_map_max_entries"] == {("seen",): 65536, ("losses",): 4096}
     assert found["bpf_map_count_age_seconds"] == 12

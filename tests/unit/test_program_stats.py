@@ -1,138 +1,65 @@
-"""When the kernel's statistics are turned on, and what is read of kernels that tell less."""
+"""When the kernel's statistics count, and what is read of kernels that tell less."""
 
 from __future__ import annotations
 
 import ctypes
 import errno
-import itertools
-import logging
-import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from sensor.node.capture import program_stats
 from sensor.node.capture.libbpf import Map
 from sensor.node.capture.map_fill import COUNT_EVERY, Fill, MapFill
-from sensor.node.capture.program_stats import ProgramInfo, ProgramStatistics, Source, figures
+from sensor.node.capture.program_stats import LOOK_EVERY, ProgramInfo, ProgramStatistics, figures
 
 BEFORE_MISSES = ProgramInfo.recursion_misses.offset  # 5.8 to 5.11
 BEFORE_VERIFIED = ProgramInfo.verified_insns.offset  # to 5.15
-EVERY, FIRST = 300.0, 60.0
-
-
-class Kernel:
-    """In place of libbpf. A descriptor given away is a real one, so that closing it can be seen."""
-
-    def __init__(self) -> None:
-        self.error = 0
-        self.given: list[int] = []
-
-    def bpf_enable_stats(self, kind: int) -> int:
-        assert kind == 0
-        if self.error:
-            ctypes.set_errno(self.error)
-            return -1
-        self.given.append(os.open(os.devnull, os.O_RDONLY))
-        return self.given[-1]
-
-    @property
-    def on(self) -> int:
-        return sum(Path(f"/proc/self/fd/{descriptor}").exists() for descriptor in self.given)
-
-
-class Node:
-    def __init__(self, folder: Path) -> None:
-        self.kernel = Kernel()
-        self.sysctl = folder / "bpf_stats_enabled"
-        self.sysctl.write_text("0\n")
-        self.began = time.monotonic()
-        self.statistics = ProgramStatistics(
-            cast("ctypes.CDLL", self.kernel), {}, sysctl=self.sysctl, first_after=FIRST, every=EVERY
-        )
-
-    def until(self, end: float, start: float = 0.0) -> None:
-        """A call a second from ``start`` to ``end``, in seconds since the beginning."""
-        for second in range(int(start), int(end)):
-            self.statistics.turn(self.began + second)
+AHEAD = time.monotonic() + 1000
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Node]:
-    node = Node(tmp_path)
-    yield node
-    node.statistics.close()
+def sysctl(tmp_path: Path) -> Path:
+    path = tmp_path / "bpf_stats_enabled"
+    path.write_text("0\n")
+    return path
 
 
-def test_statistics_are_on_for_one_second_of_every_five_minutes(node: Node) -> None:
-    states = []
-    for second in range(1000):
-        node.statistics.turn(node.began + second)
-        states.append(node.kernel.on)
-    on = [second for second, state in enumerate(states) if state]
-    assert len(on) == 4 and on[0] in (60, 61)
-    assert {later - earlier for earlier, later in itertools.pairwise(on)} == {300}
-    assert node.statistics.source is Source.SAMPLED
-    assert node.statistics.seconds == pytest.approx(4.0, abs=0.1)
+@pytest.fixture
+def statistics(sysctl: Path) -> ProgramStatistics:
+    return ProgramStatistics(ctypes.CDLL(None), {}, sysctl=sysctl)
 
 
-def test_before_the_first_sample_nothing_is_said(node: Node) -> None:
-    node.until(FIRST - 1)
-    assert (node.statistics.source, node.statistics.seconds) == (Source.UNKNOWN, 0.0)
+def turn(statistics: ProgramStatistics, start: int, end: int) -> None:
+    """A call a second, of a clock that is ahead of the real one."""
+    for second in range(start, end):
+        statistics.turn(AHEAD + second)
 
 
-def test_a_sample_ends_with_the_sensor(node: Node) -> None:
-    node.statistics.turn(node.began + FIRST + 1)
-    assert node.kernel.on == 1
-    node.statistics.close()
-    assert node.kernel.on == 0
+def told(statistics: ProgramStatistics) -> tuple[bool, float]:
+    return statistics.is_on, statistics.seconds
 
 
-def test_what_is_on_already_is_left_alone_and_counted(node: Node) -> None:
-    node.sysctl.write_text("1\n")
-    node.until(500)
-    assert node.kernel.given == []
-    assert node.statistics.source is Source.SYSCTL
-    assert node.statistics.seconds == pytest.approx(490, abs=11)
+def test_the_time_is_counted_while_the_kernel_counts(statistics: ProgramStatistics, sysctl: Path) -> None:
+    turn(statistics, 0, 50)
+    assert told(statistics) == (False, 0.0)
+    sysctl.write_text("1\n")
+    turn(statistics, 50, 151)
+    is_on, seconds = told(statistics)
+    assert is_on
+    assert seconds == pytest.approx(100, abs=LOOK_EVERY)
+    sysctl.write_text("0\n")
+    turn(statistics, 151, 300)
+    assert told(statistics) == (False, seconds)
 
 
-def test_only_the_time_since_it_was_turned_on_counts(node: Node) -> None:
-    node.until(50)
-    node.sysctl.write_text("1\n")
-    node.until(150, 50)
-    assert node.statistics.seconds == pytest.approx(90, abs=5)
-
-
-def test_turned_off_again_it_is_sampled(node: Node) -> None:
-    node.sysctl.write_text("1\n")
-    node.until(100)
-    node.sysctl.write_text("0\n")
-    node.until(112, 100)
-    assert len(node.kernel.given) == 1
-    assert node.statistics.source is Source.SAMPLED
-
-
-def test_a_sysctl_that_cannot_be_read_is_no_hindrance(node: Node) -> None:
-    node.sysctl.unlink()
-    node.until(FIRST + 3)
-    assert node.statistics.source is Source.SAMPLED
-
-
-def test_a_refusal_is_said_once_and_tried_again(node: Node, caplog: pytest.LogCaptureFixture) -> None:
-    node.kernel.error = errno.EPERM
-    with caplog.at_level(logging.INFO, program_stats.__name__):
-        node.until(1000)
-    assert (node.statistics.source, node.statistics.seconds) == (Source.REFUSED, 0.0)
-    (said,) = caplog.messages
-    assert "EPERM" in said and "kernel.bpf_stats_enabled=1" in said
-    node.kernel.error = 0
-    node.until(1400, 1000)
-    assert node.statistics.source is Source.SAMPLED
+def test_a_sysctl_that_cannot_be_read_is_off(statistics: ProgramStatistics, sysctl: Path) -> None:
+    sysctl.unlink()
+    turn(statistics, 0, 30)
+    assert told(statistics) == (False, 0.0)
 
 
 def full() -> ProgramInfo:

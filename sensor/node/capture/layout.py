@@ -42,6 +42,15 @@ class Counter(enum.IntEnum):
     INTERNAL = 14
 
 
+class Timing(enum.IntEnum):
+    """What follows in ``enum counter``: how many runs were timed, and the ns they took."""
+
+    OPENS = 15
+    OPEN_NS = 16
+    EXECS = 17
+    EXEC_NS = 18
+
+
 class SeenKey(ctypes.Structure):
     """``struct seen_key``."""
 

@@ -31,7 +31,6 @@ def load() -> ctypes.CDLL:
     library.bpf_map_get_next_key.argtypes = (integer, pointer, pointer)
     library.bpf_map_lookup_batch.argtypes = (integer, *(pointer,) * 6)
     library.bpf_obj_get_info_by_fd.argtypes = (integer, pointer, pointer)
-    library.bpf_enable_stats.argtypes = (integer,)
     text = ctypes.c_char_p
     library.bpf_prog_load.argtypes = (integer, text, text, pointer, ctypes.c_size_t, pointer)
     library.bpf_raw_tracepoint_open.argtypes = (text, integer)

@@ -1,43 +1,21 @@
 """What the kernel says of our own programs: how often they ran, for how long, how large they are.
 
-Time and runs are counted while ``kernel.bpf_stats_enabled`` is on. Where it is off, they are counted for
-one second of every five minutes, by BPF_ENABLE_STATS, which wants CAP_SYS_ADMIN (kernel/bpf/syscall.c);
-without it, never, and :attr:`ProgramStatistics.source` says so.
-
-Why not always: while it is on, every BPF program of the node reads the clock twice in each run (about 50 ns
-here), and turning it patches kernel code on all CPUs (0.2 ms). Why at all, unasked: for a second in 300 that
-is 0.2 ns on average, and there is no other figure of what the sensor costs on this very node.
+Time and runs are counted while ``kernel.bpf_stats_enabled`` is on. We never turn it on: every BPF program of
+the node would read the clock twice in each run (about 50 ns here), and it takes CAP_SYS_ADMIN. What the
+programs take while it is off is sampled by themselves, see ``bpf/timing.h`` and :class:`Timed`.
 """
 
 from __future__ import annotations
 
 import ctypes
-import errno
-import logging
 import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
-log = logging.getLogger(__name__)
-
-SAMPLE_EVERY = 300.0
-FIRST_SAMPLE_AFTER = 60.0
 LOOK_EVERY = 10.0
 SYSCTL = Path("/proc/sys/kernel/bpf_stats_enabled")
-_RUN_TIME = 0  # BPF_STATS_RUN_TIME of enum bpf_stats_type
-
-
-class Source(StrEnum):
-    """Who has time and runs counted."""
-
-    SYSCTL = "sysctl"
-    SAMPLED = "sampled"
-    REFUSED = "refused"
-    UNKNOWN = "unknown"
-    """Until the first sample."""
 
 
 class ProgramInfo(ctypes.Structure):
@@ -129,84 +107,42 @@ def figures(info: ProgramInfo, size: int) -> ProgramFigures:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """Of the runs that were timed, since start: how many, and what they took together."""
+
+    runs: int
+    seconds: float
+
+
 class ProgramStatistics:
     """Of ``programs``, name -> descriptor. :meth:`turn` from one thread; the rest from any."""
 
-    def __init__(
-        self,
-        library: ctypes.CDLL,
-        programs: Mapping[str, int],
-        *,
-        sysctl: Path = SYSCTL,
-        first_after: float = FIRST_SAMPLE_AFTER,
-        every: float = SAMPLE_EVERY,
-    ) -> None:
+    def __init__(self, library: ctypes.CDLL, programs: Mapping[str, int], *, sysctl: Path = SYSCTL) -> None:
         self._library = library
         self._programs = dict(programs)
         self._sysctl = sysctl
-        self._every = every
-        now = time.monotonic()
-        self._next_sample = now + first_after
-        self._next_look = now
-        self._looked = now
-        self._on = False
-        self._sample: int | None = None  # a descriptor: statistics are on as long as it is open
-        self._sampled_since = 0.0
-        self.source = Source.UNKNOWN
+        self._next_look = self._looked = time.monotonic()
+        self.is_on = False
+        """Whether the kernel counts time and runs, as of the last look."""
         self.seconds = 0.0
-        """For which time and runs were counted, as far as we know: run_seconds / seconds is in CPUs."""
+        """For which it did, as far as we know: run_seconds / seconds is in CPUs."""
 
     def read(self) -> dict[str, ProgramFigures]:
         """Name -> figures, as of now; a few us each. Raises ``OSError``."""
         return {name: read(self._library, descriptor) for name, descriptor in self._programs.items()}
 
     def turn(self, now: float) -> None:
-        """To be called once a second: a sample lasts from one call to the next. ``now`` is monotonic."""
-        if self._sample is not None:
-            self._end_sample(now)
-        if now >= self._next_look:
-            self._look(now)
-        if now >= self._next_sample and not self._on:
-            self._next_sample = now + self._every
-            self._begin_sample(now)
-
-    def close(self) -> None:
-        """Not while another thread is in :meth:`turn`."""
-        if self._sample is not None:
-            self._end_sample(time.monotonic())
-
-    def _look(self, now: float) -> None:
-        was_on, self._on = self._on, self._sysctl_on()
-        if was_on and self._on:
+        """To be called once a second. ``now`` is monotonic."""
+        if now < self._next_look:
+            return
+        was_on, self.is_on = self.is_on, self._sysctl_on()
+        if was_on and self.is_on:
             self.seconds += now - self._looked
-        if self._on:
-            self.source = Source.SYSCTL
-        elif was_on:
-            self.source = Source.UNKNOWN
         self._looked, self._next_look = now, now + LOOK_EVERY
 
     def _sysctl_on(self) -> bool:
         try:
             return self._sysctl.read_text().strip() == "1"
         except OSError:
-            return False  # a container runtime may hide it; then we sample beside it
-
-    def _begin_sample(self, now: float) -> None:
-        descriptor = self._library.bpf_enable_stats(_RUN_TIME)
-        if descriptor >= 0:
-            self._sample, self._sampled_since = descriptor, now
-            self.source = Source.SAMPLED
-            return
-        if self.source is not Source.REFUSED:  # said once
-            log.info(
-                "what our kernel programs cost is not counted: the kernel's statistics are off, and turning "
-                "them on for a sample was refused (%s); set kernel.bpf_stats_enabled=1 to have it counted",
-                errno.errorcode.get(ctypes.get_errno(), "unknown error"),
-            )
-        self.source = Source.REFUSED
-
-    def _end_sample(self, now: float) -> None:
-        if self._sample is not None:
-            os.close(self._sample)
-            self.seconds += now - self._sampled_since
-            self._sample = None
+            return False  # a container runtime may hide it
