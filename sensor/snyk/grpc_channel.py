@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sensor.config.texts import SettingsError
+from sensor.deferred_imports import UNUSED, deferred
 from sensor.delivery.destination import Temporary
-from sensor.snyk.deferred import UNUSED, deferred
 from sensor.snyk.target import Target
 from sensor.snyk.trust import Trust
 

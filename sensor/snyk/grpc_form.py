@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
+from sensor.deferred_imports import UNUSED, deferred
 from sensor.delivery.container_json import milliseconds
 from sensor.delivery.destination import Batch, OutgoingState
 from sensor.model.package import Evidence, Package
 from sensor.model.report import Coverage, LoadedPackage
-from sensor.snyk.deferred import UNUSED, deferred
 from sensor.snyk.text import wire_text, wire_text_or_none
 
 with deferred(*UNUSED):

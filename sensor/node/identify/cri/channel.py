@@ -10,8 +10,8 @@ import os
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
+from sensor.deferred_imports import UNUSED, deferred
 from sensor.node.identify.cri.counters import CriCounters
-from sensor.snyk.deferred import UNUSED, deferred
 
 with deferred(*UNUSED):
     from google.protobuf.message import DecodeError, Message

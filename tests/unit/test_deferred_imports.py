@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from sensor.snyk.deferred import UNUSED
+from sensor.deferred_imports import UNUSED
 
 
 def run(program: str) -> str:
@@ -56,7 +56,7 @@ def test_who_uses_it_after_all_gets_it() -> None:
 def test_what_is_there_stays() -> None:
     run(
         "import asyncio, sys\n"
-        "from sensor.snyk.deferred import deferred\n"
+        "from sensor.deferred_imports import deferred\n"
         "with deferred('asyncio', 'colorsys'):\n"
         "    import asyncio as same, colorsys\n"
         "    assert same is asyncio and same.sleep\n"
