@@ -33,6 +33,8 @@ LEAST = 0.99
 _APART = ("unshare", "--mount", "--propagation", "private")
 _REDIS_PORT, _NGINX_PORT = 6379, 8080
 _REDIS_CALLS, _NGINX_CALLS = "5000", "1500"
+# With several, how many are served at a wake-up is chance, worth 1 % of the throughput.
+_ONE_CONNECTION = ("-c", "1")
 _NGINX = """\
 daemon off;
 user root;
@@ -49,8 +51,7 @@ http {{
 
 def _redis() -> float:
     """Requests a second, SET and GET alike."""
-    # One connection: with several, how many are served at a wake-up is chance, worth 1 % of the throughput.
-    told = _run("redis-benchmark", "-n", _REDIS_CALLS, "-c", "1", "-t", "set,get", "--csv")
+    told = _run("redis-benchmark", "-n", _REDIS_CALLS, *_ONE_CONNECTION, "-t", "set,get", "--csv")
     rates = [float(row[1]) for row in csv.reader(told.splitlines()) if row and row[0] in ("SET", "GET")]
     assert len(rates) == 2, told
     return statistics.harmonic_mean(rates)
@@ -58,7 +59,7 @@ def _redis() -> float:
 
 def _nginx() -> float:
     """Requests a second for a page of 1 KiB, which nginx opens for each of them."""
-    told = _run("ab", "-q", "-n", _NGINX_CALLS, "-c", "8", f"http://127.0.0.1:{_NGINX_PORT}/page.html")
+    told = _run("ab", "-q", "-n", _NGINX_CALLS, *_ONE_CONNECTION, f"http://127.0.0.1:{_NGINX_PORT}/page.html")
     found = re.search(r"^Requests per second: +([\d.]+)", told, re.MULTILINE)
     assert found and re.search(r"^Failed requests: +0$", told, re.MULTILINE), told
     return float(found[1])
