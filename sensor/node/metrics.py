@@ -237,6 +237,12 @@ def _register_containers(telemetry: Telemetry, rooms: Rooms) -> None:
         labels=("reason",),
     )
     telemetry.register(
+        "ignored_namespaces",
+        "Mount namespaces of no container, which the kernel was told to ignore.",
+        lambda: registry.ignored_namespaces,
+        kind=Kind.GAUGE,
+    )
+    telemetry.register(
         "held_roots", "Containers' roots held open.", lambda: registry.held_roots, kind=Kind.GAUGE
     )
     telemetry.register(

@@ -56,13 +56,14 @@ def sample(sensor: Sensor, began: float) -> Sample:
     memory = _memory(process)
     links, held = _descriptors(process), metric("held_roots")
     pidfds = links.count("anon_inode:[pidfd]")
+    of_others = metric("ignored_namespaces")
     return Sample(
         seconds=time.monotonic() - began,
         memory=memory["VmRSS"],
         anonymous=memory["RssAnon"],
         cpu_seconds=_cpu_seconds(process),
         descriptors=len(links),
-        pidfds=pidfds,
+        pidfds=pidfds - of_others,
         other_descriptors=len(links) - pidfds - held,
         threads=len(os.listdir(process / "task")),
         mappings=(process / "maps").read_bytes().count(b"\n"),

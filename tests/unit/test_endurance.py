@@ -74,6 +74,7 @@ def test_a_rise_in_the_warm_up_is_none() -> None:
         ("the line through memory", lambda share: {"memory": 60.0 + 6.0 * min(share, 0.8)}),
         ("other_descriptors under load", lambda share: {"other_descriptors": 30 + int(10 * share)}),
         ("threads under load", lambda share: {"threads": 15 + int(10 * share)}),
+        ("pidfds under load", lambda share: {"pidfds": int(10 * share) + int(999 * share) % 9}),
         ("mappings under load", lambda share: {"mappings": 240 + int(80 * share)}),
         ("held_roots under load", lambda share: {"held_roots": 610 + int(200 * share)}),
         ("containers under load", lambda share: {"containers": 610 + int(200 * share)}),
@@ -86,6 +87,11 @@ def test_a_rise_in_the_warm_up_is_none() -> None:
 def test_what_grows_is_found(what: str, change: Callable[[float], dict[str, Any]]) -> None:
     found = judged(hour(change))
     assert any(line.startswith(what) for line in found), found
+
+
+def test_more_containers_at_a_time_are_no_growth() -> None:
+    busy = lambda share: {"pidfds": int(1000 * share) % (40 if share > 0.5 else 9)}  # noqa: E731
+    assert judged(hour(busy)) == []
 
 
 def test_one_scrape_decides_nothing() -> None:

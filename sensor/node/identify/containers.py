@@ -190,6 +190,12 @@ class ContainerRegistry:
         with self._lock:
             return self._holdings.held_roots
 
+    @property
+    def ignored_namespaces(self) -> int:
+        """How many mount namespaces the kernel was told to ignore; each costs a pidfd."""
+        with self._lock:
+            return len(self._ignored)
+
     def close(self) -> None:
         """Let go of every descriptor. Nothing else may be called afterwards."""
         with self._lock:
