@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test unit test-cluster apiserver kernels demo accuracy fuzz bench chaos endurance proto lock clean
+.PHONY: help setup lint test unit test-cluster apiserver charts addon kernels demo accuracy fuzz bench chaos endurance proto lock clean
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
@@ -13,17 +13,24 @@ setup:  ## install what is missing (distribution packages, .venv); nothing to do
 demo: setup  ## as root: two real containers, the sensor, a receiver and its page; DEMO=--stay keeps them
 	@$(BIN)/python -m tests.demo $(DEMO)
 
-test: lint  ## as root: lint, then every test: real kernel, real containers, guests with other kernels
+test: lint charts  ## as root: lint, then every test: real kernel, real containers, guests with other kernels
 	@scripts/test
 
-test-cluster: apiserver  ## as root: real API server, real containerd: is every container whose it says it is
+test-cluster: apiserver charts  ## as root: real API server, real containerd: is every container whose it says it is
 	@scripts/test-cluster
 
 apiserver: setup  ## build the kube-apiserver that test-cluster runs, once, into the user's cache
 	@$(BIN)/python -m tests.cluster.build
 
-unit: setup  ## the tests that need neither root nor containers
+unit: charts  ## the tests that need neither root nor containers
 	@$(BIN)/pytest
+
+charts: setup  ## the helms and the schemas of Kubernetes that tests of the chart need, once, into the user's cache
+	@scripts/helm >/dev/null
+	@$(BIN)/python -m tests.charts.kubernetes_schemas
+
+addon: charts  ## the chart as an EKS add-on, checked by AWS's rules, into dist/; ADDON="--image REGISTRY/REPOSITORY:TAG"
+	@$(BIN)/python -m tests.charts.addon_package $(ADDON)
 
 lint: setup  ## ruff, mypy, import contracts, licence and registry checks
 	@scripts/lint
