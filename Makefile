@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test unit test-cluster apiserver charts addon kernels demo accuracy fuzz bench chaos endurance proto lock clean
+.PHONY: help setup lint test unit test-cluster apiserver charts addon image kernels demo accuracy fuzz bench chaos endurance proto lock clean
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
@@ -31,6 +31,9 @@ charts: setup  ## the helms and the schemas of Kubernetes that tests of the char
 
 addon: charts  ## the chart as an EKS add-on, checked by AWS's rules, into dist/; ADDON="--image REGISTRY/REPOSITORY:TAG"
 	@$(BIN)/python -m tests.charts.addon_package $(ADDON)
+
+image: setup  ## as root: the container image; IMAGE="--arch arm64" for that one, IMAGE=--again builds twice and compares
+	@scripts/image $(IMAGE)
 
 lint: setup  ## ruff, mypy, import contracts, licence and registry checks
 	@scripts/lint
