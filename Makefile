@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test unit test-cluster apiserver charts addon image kernels demo accuracy fuzz bench chaos endurance proto lock clean
+.PHONY: help setup lint test unit test-cluster apiserver charts addon image cluster cluster-down test-kubernetes e2e kernels demo accuracy fuzz bench chaos endurance proto lock clean
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
@@ -34,6 +34,20 @@ addon: charts  ## the chart as an EKS add-on, checked by AWS's rules, into dist/
 
 image: setup  ## as root: the container image; IMAGE="--arch arm64" for that one, IMAGE=--again builds twice and compares
 	@scripts/image $(IMAGE)
+
+cluster: setup  ## as root: a real Kubernetes of one node on this machine, apart from it; builds its programs once (minutes)
+	@$(BIN)/python -m tests.kubernetes up
+
+cluster-down:  ## as root: end it, with all that it made
+	@$(BIN)/python -m tests.kubernetes down
+
+test-kubernetes: setup  ## as root: is the node of make cluster one, and does nothing of it stay
+	@$(BIN)/pytest --kubernetes tests/kubernetes
+
+e2e: image  ## as root: chart and image in that cluster, by the real helm, with a receiver; E2E=--keep leaves it running
+	@scripts/helm v3_19 >/dev/null
+	@$(BIN)/python -m tests.kubernetes.e2e --image docker.io/library/runtime-sensor:0.1.0 \
+		--archive build/image/runtime-sensor-0.1.0-$$(dpkg --print-architecture).tar $(E2E)
 
 lint: setup  ## ruff, mypy, import contracts, licence and registry checks
 	@scripts/lint

@@ -2,9 +2,9 @@
 
 Plain ``pytest`` runs what needs neither root nor a container. ``--kernel`` adds the tests that load
 programs into this kernel, ``--containers`` those that run real containers, ``--cluster`` those against a
-real API server and a real container runtime, ``--browser`` those that look at the receiver's page in
-chromium, ``--fuzz`` a minute of hostile bytes for every parser. A test asked for on a machine that lacks
-what it needs fails; it is never skipped.
+real API server and a real container runtime, ``--kubernetes`` those that bring up a whole node,
+``--browser`` those that look at the receiver's page in chromium, ``--fuzz`` a minute of hostile bytes for
+every parser. A test asked for on a machine that lacks what it needs fails; it is never skipped.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _OPTIONS = {
     "kernel": "run the tests that load programs into this kernel; they need root",
     "containers": "run the tests that start real containers; they need root and runc",
     "cluster": "bring up a real API server and a real containerd; they need root, etcd and Go",
+    "kubernetes": "bring up a node of Kubernetes, kubelet and all; they need root and what `up` builds",
     "browser": "look at the receiver's page with a real chromium",
     "fuzz": "feed hostile bytes to every parser for a minute",
 }
@@ -28,6 +29,7 @@ _MACHINE = (
     ("kernel", "real_kernel"),
     ("containers", "real_containers"),
     ("cluster", "real_cluster"),
+    ("kubernetes", "real_node"),
     ("browser", "real_browser"),
 )
 
@@ -82,6 +84,16 @@ def real_cluster() -> None:
     """Fails unless the parts of a cluster are here: `make setup` installs them."""
     _require(os.geteuid() == 0, f"found user {os.geteuid()}, expected root: run `make test-cluster` as root")
     for program in ("containerd", "ctr", "runc", "etcd", "go", "gcc", "setpriv"):
+        _require(shutil.which(program) is not None, f"found no {program}, expected it: run `make setup`")
+
+
+@pytest.fixture(scope="session")
+def real_node() -> None:
+    """Fails unless a cluster can be brought up here; which packages it lacks, it says itself."""
+    _require(
+        os.geteuid() == 0, f"found user {os.geteuid()}, expected root: run `make test-kubernetes` as root"
+    )
+    for program in ("go", "gcc", "ip", "nsenter", "unshare"):
         _require(shutil.which(program) is not None, f"found no {program}, expected it: run `make setup`")
 
 

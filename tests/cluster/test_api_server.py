@@ -37,7 +37,7 @@ def agent(server: ApiServer) -> Iterator[Client]:
 
 
 def test_runs_the_pinned_version(server: ApiServer) -> None:
-    assert server.admin.get("/version")["gitVersion"] == build.version()
+    assert server.admin.get("/version")["gitVersion"] == build.KUBE_APISERVER.version()
 
 
 def test_a_pod_with_its_status_is_listed(server: ApiServer) -> None:
