@@ -48,7 +48,7 @@ _APPLICATIONS_TEXT = f"""\
 Change of throughput, with and without each hook in turn, in a guest of one processor whose clock counts
 instructions, so no neighbour can disturb it. The bar for fentry and kprobe is {(LEAST - 1) * 100:+.0f} %;
 the raw tracepoint, which every system call pays for, has none. Redis: SET and GET by redis-benchmark over
-one connection (with several, chance is worth 1 %). nginx: a page of 1 KiB by ab, 8 connections, opened for
+one connection (with several, chance is worth 1 %). nginx: a page of 1 KiB by ab, over one too, opened for
 each request. `bare`: requests in a second of that clock."""
 
 
