@@ -340,6 +340,8 @@ class TestBounds:
         gc.collect()
         assert len(holdings) == holdings.held_roots == 50
         assert len(holdings.live()) == 50
+        assert len(os.listdir("/proc/self/fd")) - before == 2 * 50  # as many again wait to be closed, no more
+        holdings.take_let_go()
         assert len(os.listdir("/proc/self/fd")) - before == 50
         holdings.clear()
         gc.collect()
