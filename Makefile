@@ -46,8 +46,8 @@ test-kubernetes: setup  ## as root: is the node of make cluster one, and does no
 
 e2e: image  ## as root: chart and image in that cluster, by the real helm, with a receiver; E2E=--keep leaves it running
 	@scripts/helm v3_19 >/dev/null
-	@$(BIN)/python -m tests.kubernetes.e2e --image docker.io/library/runtime-sensor:0.1.0 \
-		--archive build/image/runtime-sensor-0.1.0-$$(dpkg --print-architecture).tar $(E2E)
+	@$(BIN)/python -m tests.kubernetes.e2e \
+		--archive build/image/runtime-sensor-$$($(BIN)/python -c 'import sensor; print(sensor.__version__)')-$$(dpkg --print-architecture).tar $(E2E)
 
 lint: setup  ## ruff, mypy, import contracts, licence and registry checks
 	@scripts/lint

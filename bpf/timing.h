@@ -13,9 +13,9 @@
 #define TIMED_ONE_IN 1024
 
 /* When it began (ns of CLOCK_MONOTONIC), or 0: not to be timed. */
-inlined u64 begin_timing_one_in(u32 many)
+inlined u64 begin_timing(void)
 {
-	return bpf_get_prandom_u32() % many ? 0 : bpf_ktime_get_ns();
+	return bpf_get_prandom_u32() % TIMED_ONE_IN ? 0 : bpf_ktime_get_ns();
 }
 
 /* `runs` and the one after it, its ns, of enum counter. */

@@ -7,12 +7,10 @@ import csv
 import fnmatch
 import hashlib
 import py_compile
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.image_build.packages import TRIPLETS
-from scripts.image_build.problem import ImageError
+from scripts.image_build import binutils
 
 _OF_THE_BUILD = ("INSTALLER", "REQUESTED", "direct_url.json")
 
@@ -20,20 +18,7 @@ _OF_THE_BUILD = ("INSTALLER", "REQUESTED", "direct_url.json")
 def strip(site: Path, architecture: str) -> None:
     """Debug information goes: two thirds of what some wheels' libraries are."""
     libraries = sorted(str(path) for path in site.rglob("*.so*") if path.is_file())
-    command = [
-        f"{TRIPLETS[architecture]}-strip",
-        "--strip-debug",
-        "--enable-deterministic-archives",
-        *libraries,
-    ]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise ImageError(
-            f"found no {command[0]}, expected it of Debian's binutils for {architecture}"
-        ) from error
-    if done.returncode:
-        raise ImageError(f"{command[0]}: {done.stderr.strip()[-600:]}")
+    binutils.run(architecture, "strip", "--strip-debug", "--enable-deterministic-archives", *libraries)
 
 
 def without_sources(site: Path, patterns: Sequence[str]) -> None:

@@ -9,10 +9,9 @@ ends the process by SIGILL: the loader's, a child, whose end the agent tells.
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
-from scripts.image_build.packages import TRIPLETS
+from scripts.image_build import binutils
 from scripts.image_build.problem import ImageError
 
 _TRAPS = {"amd64": "ud2", "arm64": "udf #0"}
@@ -24,51 +23,29 @@ def make(library: str, symbols: str, user: Path, architecture: str, scratch: Pat
 
     Returns how many. Raises ImageError where there are none, so that no stub outlives its need.
     """
-    triplet, trap = TRIPLETS[architecture], _TRAPS[architecture]
-    listed = _run([f"{triplet}-nm", "--dynamic", "--undefined-only", str(user)])
+    listed = binutils.run(architecture, "nm", "--dynamic", "--undefined-only", str(user))
     taken = {name: version for name, version in _SYMBOL.findall(listed) if re.match(symbols, name)}
     if not taken:
         raise ImageError(f"{user.name} takes no {symbols}… from {library}: drop its stub from packages.toml")
     scratch.mkdir(parents=True, exist_ok=True)
     source, versions, target = scratch / "stub.s", scratch / "stub.map", scratch / "stub.o"
     names = sorted(taken)
-    functions = (f".globl {name}\n.type {name}, %function\n{name}: {trap}\n" for name in names)
+    functions = (
+        f".globl {name}\n.type {name}, %function\n{name}: {_TRAPS[architecture]}\n" for name in names
+    )
     source.write_text(f'.text\n{"".join(functions)}.section .note.GNU-stack, "", %progbits\n')
     nodes = sorted(set(taken.values()) - {""})
     versions.write_text(
         "".join(_node(node, [name for name in names if taken[name] == node]) for node in nodes)
     )
-    _run([f"{triplet}-as", "-o", str(target), str(source)])
+    binutils.run(architecture, "as", "-o", str(target), str(source))
     script = [f"--version-script={versions}"] if nodes else []
     output = user.parent / library
-    _run(
-        [
-            f"{triplet}-ld",
-            "-shared",
-            "-z",
-            "now",
-            f"-soname={library}",
-            *script,
-            "-o",
-            str(output),
-            str(target),
-        ]
-    )
+    linked = ("-shared", "-z", "now", f"-soname={library}", *script, "-o", str(output), str(target))
+    binutils.run(architecture, "ld", *linked)
     output.chmod(0o644)
     return len(taken)
 
 
 def _node(version: str, names: list[str]) -> str:
     return f"{version} {{ global: {' '.join(f'{name};' for name in names)} }};\n"
-
-
-def _run(command: list[str]) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise ImageError(
-            f"found no {command[0]}, expected Debian's binutils for that architecture"
-        ) from error
-    if done.returncode:
-        raise ImageError(f"{command[0]}: {done.stderr.strip()[-600:]}")
-    return done.stdout

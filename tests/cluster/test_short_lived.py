@@ -125,11 +125,7 @@ def _check(what: str, node: Node, programs: list[Program], sensor: Sensor) -> No
 def _missed(life: _Life, sensor: Sensor, stolen: StolenTime) -> bool:
     """Whether the report says that the pod was not reached, and the machine stood still while it ran."""
     reports = by_container(sensor).get(life.wanted.container_id, [])
-    return (
-        bool(reports)
-        and reports[-1]["coverage_reasons"] == ["root_unavailable"]
-        and stolen.touched(life.started_at - 0.05, life.ended_at)
-    )
+    return bool(reports) and stolen.excuses(reports[-1], life.started_at, life.ended_at)
 
 
 def _owner(node: Node, number: int) -> Json | None:

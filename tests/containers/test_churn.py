@@ -76,9 +76,8 @@ def churn(ground: Ground, of: Image, count: int) -> list[str]:
 
 def missed(report: Report, stolen: StolenTime) -> bool:
     """Whether the report says that it was not reached, and the machine stood still while it ran."""
-    if report["coverage_reasons"] != ["root_unavailable"] or report["ended_at"] is None:
-        return False
-    return stolen.touched(seconds(report["first_seen"]) - 0.05, seconds(report["ended_at"]))
+    ended_at = report["ended_at"]
+    return ended_at is not None and stolen.excuses(report, seconds(report["first_seen"]), seconds(ended_at))
 
 
 def seconds(time_of_report: str) -> float:

@@ -16,10 +16,15 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
+from tests.ground.sensor import Report
+
 STILL = 0.01
 """Seconds by which a sleep must be late to count."""
 MOST = 0.02
 """Of all containers: more than that is the sensor's fault, however the machine is."""
+
+_STARTING = 0.05
+"""Seconds before a container's first sign of life, in which it is started: what is taken then counts too."""
 
 _WITNESS = f"""
 import os, sys, time
@@ -72,3 +77,8 @@ class StolenTime:
     def touched(self, begun: float, ended: float) -> bool:
         """Whether the machine stood still at a time between the two, in seconds since the epoch."""
         return any(first < ended and last > begun for first, last in self.moments)
+
+    def excuses(self, report: Report, begun: float, ended: float) -> bool:
+        """Whether a container's report says that it was not reached, and the machine stood still while it
+        ran: between the two, in seconds since the epoch."""
+        return report["coverage_reasons"] == ["root_unavailable"] and self.touched(begun - _STARTING, ended)

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from sensor import __version__
 from tests.cluster.build import BuildError
 from tests.ground.interrupt import Interrupted, interrupt_on_signals
 from tests.ground.problem import GroundError
@@ -47,7 +48,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--archive", type=Path, help="an image to give to the node first, as tar")
     parser.add_argument(
         "--image",
-        default="docker.io/library/runtime-sensor:0.1.0",
+        default=f"docker.io/library/runtime-sensor:{__version__}",
         help="what that image is called (%(default)s)",
     )
     parser.add_argument("--set", action="append", default=[], help="a value of the chart, as helm's --set")
