@@ -7,11 +7,12 @@ import logging
 import sys
 import threading
 import time
+from pathlib import Path
 
 from sensor.config.node import NodeSettings
 from sensor.delivery.sink import SinkError
 from sensor.kube.errors import KubeError
-from sensor.node import metrics, privileges
+from sensor.node import metrics, preflight, privileges
 from sensor.node.backfill.processes import ProcessTable
 from sensor.node.capture.capture import Capture, CaptureSettings
 from sensor.node.capture.errors import CaptureError
@@ -75,6 +76,7 @@ def run(settings: NodeSettings) -> int:
     stop_on_signals(stop)
     bound_allocator()
     sys.setswitchinterval(SWITCH_INTERVAL)
+    _tell_missing_capabilities()
     try:
         rooms, ring = _build(settings)
         # After it: gRPC starts threads, and the loader of the kernel programs is a child of ours.
@@ -87,6 +89,12 @@ def run(settings: NodeSettings) -> int:
     gc.collect()
     gc.freeze()
     return _run(settings, rooms, delivery, ring, stop)
+
+
+def _tell_missing_capabilities() -> None:
+    """Before anything fails for want of one: what is refused then names the call, not the capability."""
+    for finding in preflight.missing_capabilities(Path("/")):
+        log.log(logging.WARNING if finding.cure else logging.INFO, "%s", finding.sentence)
 
 
 def _build(settings: NodeSettings) -> tuple[Rooms, FirstInLine]:

@@ -1,8 +1,10 @@
 """The cluster's name server: Services by name, as Kubernetes' DNS specification has them, and nothing else.
 
-A stand-in for CoreDNS, which is another large program to build: A records of Services with an address and of
-headless ones (their endpoints), from the API server at each question. Every other name does not exist, so
-what runs in the cluster learns at once that the world outside is not there. UDP alone: no answer is large.
+A stand-in for CoreDNS, which is another large program to build: A records of Services with an address and
+of headless ones (their endpoints), from the API server at each question. A Service can stand in for a name
+of the world outside, with the annotation by which external-dns gives Services names. Every other name does
+not exist, so what runs in the cluster learns at once that the world outside is not there. UDP alone: no
+answer is large.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ _A, _ANY, _IN = 1, 255, 1
 _NO_ERROR, _SERVER_FAILURE, _NO_SUCH_NAME = 0, 2, 3
 _SECONDS_TO_LIVE = 1
 _HEADER = struct.Struct("!HHHHHH")
+HOSTNAME = "external-dns.alpha.kubernetes.io/hostname"
+"""Annotation of a Service: other names that are its own, separated by commas."""
 _ROLE = "system:kube-dns"  # one of the API server's own, with what a name server reads
 
 
@@ -97,16 +101,15 @@ def answer(client: Client, question: bytes) -> bytes:
 
 
 def addresses(client: Client, labels: Sequence[str]) -> list[str] | None:
-    """Of the Service ``NAME.NAMESPACE.svc.DOMAIN``; None where no such name exists."""
-    if len(labels) < 2 or [*labels[2:]] != ["svc", *DOMAIN.split(".")]:
-        return None
-    name, namespace = labels[:2]
-    service = _get(client, namespace, "services", name)
+    """Of the Service ``NAME.NAMESPACE.svc.DOMAIN``, or of one with that annotation; else None."""
+    inside = len(labels) > 2 and [*labels[2:]] == ["svc", *DOMAIN.split(".")]
+    service = _get(client, labels[1], "services", labels[0]) if inside else _named(client, ".".join(labels))
     if service is None or service["spec"].get("type") == "ExternalName":
         return None
     if service["spec"].get("clusterIP") != "None":
         return [service["spec"]["clusterIP"]]
-    endpoints = _get(client, namespace, "endpoints", name) or {}
+    metadata = service["metadata"]
+    endpoints = _get(client, metadata["namespace"], "endpoints", metadata["name"]) or {}
     subsets = endpoints.get("subsets") or []
     return [each["ip"] for subset in subsets for each in subset.get("addresses") or []]
 
@@ -116,6 +119,14 @@ def _get(client: Client, namespace: str, kind: str, name: str) -> Json | None:
     path = f"/api/v1/namespaces/{namespace}/{kind}"
     items = client.get(path, fieldSelector=f"metadata.name={name}")["items"]
     return items[0] if items else None
+
+
+def _named(client: Client, name: str) -> Json | None:
+    for service in client.get("/api/v1/services")["items"]:
+        if name in service["metadata"].get("annotations", {}).get(HOSTNAME, "").split(","):
+            found: Json = service
+            return found
+    return None
 
 
 def _labels(message: bytes, start: int) -> tuple[list[str], int]:

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from sensor import __version__
@@ -13,14 +14,17 @@ from tests.cluster.build import BuildError
 from tests.ground.interrupt import Interrupted, interrupt_on_signals
 from tests.ground.problem import GroundError
 from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.e2e import chart_repository
 from tests.kubernetes.e2e.checks import Checks
+from tests.kubernetes.e2e.daemonset import check_daemonset
 from tests.kubernetes.e2e.helm import Helm, find_helm
+from tests.kubernetes.e2e.kubectl import Kubectl
 from tests.kubernetes.e2e.receiver import Receiver
-from tests.kubernetes.e2e.reports import check_reports
-from tests.kubernetes.e2e.scenario import Release, make_namespace
+from tests.kubernetes.e2e.stage import Stage
 from tests.kubernetes.problem import KubernetesError
 
-_NAMESPACE = "snyk-runtime-sensor"
+SCENARIOS: dict[str, Callable[[Stage, Checks], None]] = {"daemonset": check_daemonset}
+"""Each begins and ends with a cluster in which no release is."""
 
 
 def main() -> int:
@@ -51,7 +55,9 @@ def _arguments() -> argparse.Namespace:
         default=f"docker.io/library/runtime-sensor:{__version__}",
         help="what that image is called (%(default)s)",
     )
-    parser.add_argument("--set", action="append", default=[], help="a value of the chart, as helm's --set")
+    parser.add_argument(
+        "--scenario", action="append", default=[], choices=SCENARIOS, help="this one alone; may be repeated"
+    )
     parser.add_argument("--keep", action="store_true", help="leave the cluster up at the end")
     return parser.parse_args()
 
@@ -59,28 +65,29 @@ def _arguments() -> argparse.Namespace:
 def _run(options: argparse.Namespace, checks: Checks) -> None:
     if os.geteuid() != 0:
         raise KubernetesError("not root: the cluster needs it; run this with sudo")
-    helm = find_helm()
+    program = find_helm()
     cluster = Cluster()
     if not cluster.is_up:
         cluster.up()
     try:
         if options.archive:
             cluster.import_archive(options.archive, options.image)
-        with cluster.client() as client, tempfile.TemporaryDirectory() as folder:
-            receiver = Receiver(client, options.image, Path(folder))
+        with cluster.client() as client, tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            receiver = Receiver(client, options.image, folder)
             receiver.start()
-            make_namespace(client, _NAMESPACE, receiver.token)
-            settings = [
-                *(word for value in options.set for word in ("--set", value)),
-                *("--set", f"snykAPIBaseURL={receiver.upstream()}"),
-                *("--set-file", f"caBundle.pem={receiver.ca}"),
-            ]
-            installed = Helm(helm, cluster.kubeconfig, Path(folder))
-            release = Release(installed, client, options.chart, "my-runtime-sensor", _NAMESPACE, settings)
-            release.run(checks, lambda checks: check_reports(cluster, client, receiver, checks))
+            helm = Helm(program, cluster.kubeconfig, folder)
+            stage = Stage(cluster, client, helm, Kubectl(cluster, folder), receiver, folder)
+            with chart_repository.added(helm, options.chart, folder / "charts"):
+                for scenario in _chosen(options.scenario):
+                    scenario(stage, checks)
     finally:
         if not options.keep:
             cluster.down()
+
+
+def _chosen(names: list[str]) -> list[Callable[[Stage, Checks], None]]:
+    return [scenario for name, scenario in SCENARIOS.items() if name in names or not names]
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tests.cluster.client import ApiError
@@ -22,11 +22,15 @@ class Checks:
         self.failed: list[str] = []
 
     @contextmanager
-    def check(self, claim: str) -> Iterator[None]:
-        """Passes if nothing within raises one of what says that a claim does not hold; all else is a bug."""
+    def check(self, claim: str) -> Iterator[Callable[[str], None]]:
+        """Passes if nothing within raises one of what says that a claim does not hold; all else is a bug.
+
+        What is given to the function that it yields, such as a figure, stands beside the claim.
+        """
         begun = time.monotonic()
+        told: list[str] = []
         try:
-            yield
+            yield told.append
         except _FAILURES as error:
             self.failed.append(claim)
             where = traceback.extract_tb(error.__traceback__)[-1]
@@ -34,7 +38,8 @@ class Checks:
             print(f"FAILED  {claim}\n        " + found.replace("\n", "\n        "), flush=True)
         else:
             self.passed += 1
-            print(f"passed  {claim} ({time.monotonic() - begun:.1f} s)", flush=True)
+            beside = ", ".join([*told, f"{time.monotonic() - begun:.1f} s"])
+            print(f"passed  {claim} ({beside})", flush=True)
 
     def summary(self) -> str:
         return f"e2e: {self.passed} passed, {len(self.failed)} failed"

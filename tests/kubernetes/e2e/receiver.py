@@ -1,4 +1,4 @@
-"""The receiver in the cluster, from the image under test: what the sensor reports arrives there, with TLS."""
+"""The receiver in the cluster, from the image under test, in Snyk's place: its names, its port, TLS."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ import trustme
 import urllib3
 
 from tests.cluster.client import Client, Json
+from tests.kubernetes.dns_server import HOSTNAME
 from tests.kubernetes.layout import DOMAIN
 from tests.kubernetes.workloads import apply
 
 NAMESPACE = "receiver"
 _HOST = f"receiver.{NAMESPACE}.svc.{DOMAIN}"
-_PORTS = {"grpc": 9443, "https": 9480}
+_NAMES = ("api.snyk.io", "api.eu.snyk.io")
+"""Of Snyk, as the cluster resolves them; the second is a region's."""
+_PORTS = {"grpc": 9443, "https": 443}
 _SETTINGS = "/etc/receiver"
 _USER = 65532
 _MAY = ["AppRisk edit", "Publish Kubernetes Resources", "view"]
@@ -35,7 +38,7 @@ class Receiver:
         self._authority.cert_pem.write_to_path(self.ca)
 
     def upstream(self, transport: str = "https") -> str:
-        """As the chart's ``snykAPIBaseURL``."""
+        """As the chart's ``snykAPIBaseURL``, under its own name."""
         return f"{_HOST}:{_PORTS[transport]}"
 
     def start(self) -> None:
@@ -69,7 +72,7 @@ class Receiver:
         return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
 
     def _secret(self) -> Json:
-        issued = self._authority.issue_cert(_HOST)
+        issued = self._authority.issue_cert(_HOST, *_NAMES)
         files = {
             "tls.pem": b"".join(part.bytes() for part in issued.cert_chain_pems),
             "tls.key": issued.private_key_pem.bytes(),
@@ -115,9 +118,11 @@ class Receiver:
         return hashlib.sha256(self.ca.read_bytes()).hexdigest()
 
     def _service(self) -> Json:
-        ports = [{"name": name, "port": port} for name, port in _PORTS.items()]
+        behind = {"grpc": 9443, "https": 9480}
+        ports = [{"name": name, "port": port, "targetPort": behind[name]} for name, port in _PORTS.items()]
+        metadata = {**_called(), "annotations": {HOSTNAME: ",".join(_NAMES)}}
         spec = {"selector": {"app": "receiver"}, "ports": ports}
-        return {"apiVersion": "v1", "kind": "Service", "metadata": _called(), "spec": spec}
+        return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
 
 
 def _called() -> Json:

@@ -6,27 +6,27 @@ import time
 
 import urllib3
 
-from tests.cluster.client import Client, Json
-from tests.kubernetes.cluster import Cluster
+from tests.cluster.client import Json
 from tests.kubernetes.e2e.checks import Checks
 from tests.kubernetes.e2e.languages import APPLICATIONS, Application
 from tests.kubernetes.e2e.receiver import Receiver
+from tests.kubernetes.e2e.stage import Stage
 from tests.kubernetes.workloads import apply, ready_pod
 
 _ARRIVAL_SECONDS = 120.0
 
 
-def check_reports(cluster: Cluster, client: Client, receiver: Receiver, checks: Checks) -> None:
+def check_reports(stage: Stage, checks: Checks) -> None:
     """Starts a Deployment of each language, all at once, and waits for the reports of each."""
     with checks.check("the receiver is ready"):
-        _wait_until_ready(receiver)
+        _wait_until_ready(stage.receiver)
     for application in APPLICATIONS:
         with checks.check(f"a Deployment in {application.language} starts"):
-            apply(client, application.deployment(cluster))
-            ready_pod(client, application.name)
+            apply(stage.client, application.deployment(stage.cluster))
+            ready_pod(stage.client, application.name)
     for application in APPLICATIONS:
         with checks.check(f"{application.purl} arrives under the name {application.name}, and no other"):
-            _wait_for(application, receiver)
+            _wait_for(application, stage.receiver)
 
 
 def _wait_until_ready(receiver: Receiver) -> None:
@@ -48,11 +48,12 @@ def _wait_for(application: Application, receiver: Receiver) -> None:
             found = receiver.containers()
         except urllib3.exceptions.HTTPError:
             continue
-        owners = {_owner(each) for each in found if application.purl in _purls(each)}
+        owners = {owner(each) for each in found if application.purl in _purls(each)}
     assert owners == {f"Deployment {application.name} in default"}, f"found the owners {owners}"
 
 
-def _owner(container: Json) -> str:
+def owner(container: Json) -> str:
+    """Of a container that the receiver shows, in words."""
     workload = container["workload"]
     return f"{workload['kind']} {workload['name']} in {container['namespace']}"
 
