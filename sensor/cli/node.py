@@ -84,7 +84,13 @@ def _add_scope(node: argparse.ArgumentParser) -> None:
     scope.add_argument(
         "--include-host", action="store_true", help="also the node's own processes, as container `host`"
     )
-    add(scope, "--host-root", "PATH", "where the node's root file system is seen (default: /)")
+    add(
+        scope,
+        "--host-root",
+        "PATH",
+        "where the node's root file system is seen, its sockets and cgroups (default: auto, the root of "
+        "process 1)",
+    )
     add(scope, "--ring-size", "MIB", "ring buffer between kernel and sensor, a power of two (default: 4)")
     add(
         scope,

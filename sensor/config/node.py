@@ -35,8 +35,8 @@ class NodeSettings:
     include_host: bool = False
     cluster: str | None = None
     node: str | None = None
-    host_root: str = "/"
-    """Where the root of the node's file system is seen: its /proc, /sys, /run and /etc are below."""
+    host_root: str = "auto"
+    """Folder where the root of the node's file system is seen; ``auto`` sees it as process 1 does."""
     ring_bytes: int = 4 * _MIB
     open_hook: str = "auto"
     """``auto`` takes the cheapest that the kernel takes."""
@@ -97,7 +97,7 @@ def node_settings(
         include_host=options.get("include_host") is True,
         cluster=text("cluster_name", environment.get("CLUSTER_NAME", "")) or None,
         node=node or socket.gethostname() or None,
-        host_root=texts.directory("--host-root", text("host_root", "/")),
+        host_root=_host_root(text("host_root", "auto")),
         ring_bytes=_ring_bytes(text("ring_size", "4")),
         open_hook=texts.choice("--open-hook", text("open_hook", "auto"), OPEN_HOOKS),
         cri_socket=text("cri_socket", "") or None,
@@ -110,6 +110,10 @@ def node_settings(
         log_level=texts.choice("--log-level", text("log_level", "info"), LOG_LEVELS),
         log_format=texts.choice("--log-format", text("log_format", "text"), LOG_FORMATS),
     )
+
+
+def _host_root(found: str) -> str:
+    return found if found == "auto" else texts.directory("--host-root", found)
 
 
 def _debounce(output: str) -> str:

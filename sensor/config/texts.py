@@ -53,12 +53,23 @@ def number(option: str, found: str, *, least: int, most: int) -> int:
 
 
 def directory(option: str, found: str) -> str:
-    if not found.startswith("/") or not Path(found).is_dir():
+    """One that we may not look at passes: whoever opens it tells what is lacking."""
+    try:
+        is_directory = found.startswith("/") and Path(found).is_dir()
+    except PermissionError:
+        return found
+    except OSError:  # a name that no file system takes
+        is_directory = False
+    if not is_directory:
         raise SettingsError(f"{option}: found {found!r}, expected the absolute path of a directory")
     return found
 
 
 def file(option: str, found: str) -> Path:
-    if not Path(found).is_file():
+    try:
+        is_file = Path(found).is_file()
+    except OSError as error:
+        raise SettingsError(f"{option}: {found!r}: {error.strerror}; expected a file to read") from error
+    if not is_file:
         raise SettingsError(f"{option}: found no file {found!r}, expected one that can be read")
     return Path(found)

@@ -21,8 +21,9 @@ from sensor.node.coverage import Coverage
 from sensor.node.deliver import Delivery
 from sensor.node.deployed import Deployed
 from sensor.node.describe import Describer
+from sensor.node.identify.cgroup_tree import CgroupTree
 from sensor.node.identify.containers import ContainerRegistry
-from sensor.node.identify.roots import open_folder
+from sensor.node.identify.node_root import NodeRoot, open_node_root
 from sensor.node.identify.runc import RuncStates
 from sensor.node.introspect.cpython import CpythonProbe
 from sensor.node.introspect.dotnet import DotnetProbe
@@ -98,13 +99,14 @@ def _tell_missing_capabilities() -> None:
 
 
 def _build(settings: NodeSettings) -> tuple[Rooms, FirstInLine]:
-    host = open_folder(settings.host_root)
+    host = _node_root(settings.host_root)
     registry = ContainerRegistry(
         host_mount_namespace=host_mount_namespace(),
         include_host=settings.include_host,
-        runc_ids=RuncStates(host).exists,
+        runc_ids=RuncStates(host.folder).exists,
+        cgroups=CgroupTree(f"{host.path.rstrip('/')}/sys/fs/cgroup"),
     )
-    sources = Sources(settings)
+    sources = Sources(settings, host.path)
     inventory = Inventory(settings.cluster, settings.node, hold=HOLD, must_pass=bool(settings.filters))
     coverage, natives = Coverage(inventory), Natives(ProcessTable().mapped_files)
     capture_settings = CaptureSettings(settings.include_host, settings.ring_bytes, settings.open_hook)
@@ -131,6 +133,17 @@ def _build(settings: NodeSettings) -> tuple[Rooms, FirstInLine]:
         *(sources, deployed, health),
     )
     return rooms, ring
+
+
+def _node_root(wanted: str) -> NodeRoot:
+    try:
+        root = open_node_root(wanted, host_mount_namespace())
+    except OSError as error:
+        cure = "name a folder that can be opened, or leave it to auto; /proc/PID/root needs CAP_SYS_PTRACE"
+        raise CaptureError(f"--host-root {wanted}: {error.strerror}", cure) from error
+    if not root.is_node:
+        log.warning("the node's own files cannot be seen: containers may be without names; doctor tells why")
+    return root
 
 
 def _confine(settings: NodeSettings) -> FirstInLine:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sensor.node.capability import Capability
+from sensor.node.capture.host import host_mount_namespace
+from sensor.node.identify.node_root import AUTO, open_node_root
 
 
 class Status(enum.StrEnum):
@@ -77,7 +79,8 @@ def findings(root: Path = Path("/")) -> Iterator[Finding]:
         ("lockdown", lambda: lockdown(root)),
         ("perf_event_paranoid", lambda: perf_event_paranoid(root)),
         ("cgroups", lambda: cgroups(root)),
-        ("container runtimes", lambda: runtimes(root)),
+        ("node's files", node_files),
+        ("container runtimes", runtimes),
         ("libbpf", libbpf),
         ("bcc", bcc),
         ("hook", hook),
@@ -208,13 +211,29 @@ def cgroups(root: Path) -> Iterator[Finding]:
             yield Finding("cgroups", Status.FAIL, "no cgroup file system is mounted", cure)
 
 
-def runtimes(root: Path) -> Iterator[Finding]:
+def node_files() -> Iterator[Finding]:
+    """Sockets and bundles of the container runtime, and the cgroups, are the node's."""
+    root = open_node_root(AUTO, host_mount_namespace())
+    if root.path == "/" and root.is_node:
+        yield Finding("node's files", Status.OK, "our own root is the node's")
+    elif root.is_node:
+        yield Finding("node's files", Status.OK, "seen through the root of process 1")
+    else:
+        cure = (
+            "grant SYS_PTRACE, hostPID and, where the node has AppArmor or SELinux, a profile that allows it"
+        )
+        yield Finding("node's files", Status.WARN, "the root of process 1 cannot be seen", cure)
+
+
+def runtimes(root: Path | None = None) -> Iterator[Finding]:
     """Where none can be asked, containers are named by their id alone."""
+    seen = open_node_root(AUTO if root is None else str(root), host_mount_namespace())
+    root = Path(seen.path)
     found = [f"{name} (/{path})" for name, paths in _RUNTIMES for path in paths if (root / path).exists()]
     if found:
         yield Finding("container runtimes", Status.OK, ", ".join(found))
     else:
-        cure = "if this node runs containers, mount its /run: names and images come from the runtime"
+        cure = "if this node runs containers, name the socket with --cri-socket: names come from the runtime"
         yield Finding("container runtimes", Status.WARN, "none in their usual places", cure)
 
 

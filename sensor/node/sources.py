@@ -23,21 +23,22 @@ log = logging.getLogger(__name__)
 
 class Sources:
     """Asks nobody before :meth:`start`. Raises :class:`KubeError` where a kubeconfig was named, or a filter
-    needs workloads, and no API server can be asked; OSError if the host's root cannot be opened.
+    needs workloads, and no API server can be asked; OSError if ``host_root`` cannot be opened.
 
-    ``pods`` is ``None`` without an API server, ``cri`` where no runtime is to be asked.
+    ``host_root`` is where the node's root folder is seen. ``pods`` is ``None`` without an API server, ``cri``
+    where no runtime is to be asked.
     """
 
-    def __init__(self, settings: NodeSettings) -> None:
+    def __init__(self, settings: NodeSettings, host_root: str = "/") -> None:
         self.pods = _pods(settings)
         self.cri: CriMetadata | None = None
         self.poll: RuntimePoll | None = None
         if settings.cri_socket != "off":
-            self.cri = CriMetadata(settings.host_root, settings.cri_socket)
+            self.cri = CriMetadata(host_root, settings.cri_socket)
             self.poll = RuntimePoll(self.cri)
         before = () if self.pods is None else (self.pods,)
         declared = None if self.pods is None else self.pods.declared_image
-        self.metadata: RuntimeMetadata = runtime_metadata(settings.host_root, before, self.cri, declared)
+        self.metadata: RuntimeMetadata = runtime_metadata(host_root, before, self.cri, declared)
 
     @property
     def tellers(self) -> tuple[Teller, ...]:

@@ -89,11 +89,7 @@ RUNTIME_SENSOR = (
     _on("SCC without its role", openshift__enabled=True, role__create=False),
     _on("SCC and AWS", openshift__enabled=True, **_AWS),
     _on("state on the node", sensor__state__hostPath="/var/lib/runtime-sensor/", sensor__state__limitMiB=128),
-    _on("CRI-O", sensor__containerRuntime="crio"),
-    _on("k3s", sensor__containerRuntime="k3s"),
-    _on("microk8s", sensor__containerRuntime="microk8s"),
-    _on("cri-dockerd", sensor__containerRuntime="cri-dockerd"),
-    _on("no runtime", sensor__containerRuntime="off"),
+    _on("no container runtime", sensor__extraArgs=["--cri-socket=off"]),
     _on("IPv6", metrics__address="[::]", metrics__port=9191),
     _on("probes", probes__startup__failureThreshold=300, probes__liveness__periodSeconds=60),
     _on(

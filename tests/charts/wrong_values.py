@@ -42,7 +42,6 @@ RUNTIME_SENSOR = (
     Wrong("sensor.serviceAccount.create", "yes", ("sensor", "serviceAccount", "create")),
     Wrong("sensor.extraArgs", "--plaintext", ("sensor", "extraArgs")),
     Wrong("sensor.transport", "http", ("sensor", "transport")),
-    Wrong("sensor.containerRuntime", "docker", ("sensor", "containerRuntime")),
     Wrong("sensor.state.hostPath", "/", ("sensor", "state", "hostPath")),
     Wrong("sensor.state.hostPath", "var/lib", ("sensor", "state", "hostPath")),
     Wrong("sensor.state.limitMiB", 4, ("sensor", "state", "limitMiB")),

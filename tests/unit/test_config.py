@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
 import shutil
 import socket
 from pathlib import Path
@@ -72,6 +74,7 @@ def test_everything_given(tmp_path: Path) -> None:
         ("ring_size", "", "--ring-size"),
         ("host_root", "relative", "--host-root: found 'relative', expected the absolute path"),
         ("host_root", "/does/not/exist", "--host-root"),
+        ("host_root", "/" + "long" * 70, "--host-root: found '/long"),
         ("log_level", "loud", "--log-level"),
         ("log_format", "xml", "--log-format"),
         ("metrics_address", "9102", "--metrics-address: found '9102', expected HOST:PORT"),
@@ -81,6 +84,19 @@ def test_errors_say_what_was_found_and_expected(option: str, value: str, expecte
     with pytest.raises(SettingsError) as caught:
         node_settings({option: value}, {})
     assert str(caught.value).startswith(expected)
+
+
+def test_what_may_not_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root only another process's root is: the file system is asked by one who plays it."""
+
+    def closed(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "is_dir", closed)
+    monkeypatch.setattr(Path, "is_file", closed)
+    assert node_settings({"host_root": "/proc/1/root"}, {}).host_root == "/proc/1/root"
+    with pytest.raises(SettingsError, match="--kubeconfig: '/a': Permission denied; expected a file to read"):
+        node_settings({"kubeconfig": "/a"}, {})
 
 
 @pytest.mark.parametrize(

@@ -373,8 +373,8 @@ class TestBounds:
 class TestRoots:
     def test_a_root_outlives_its_registry_while_it_is_read(self) -> None:
         root = open_folder("/etc")
-        held = HeldRoot(os.dup(root._owned))
-        descriptor = held._owned
+        held = HeldRoot(os.dup(root.descriptor))
+        descriptor = held.descriptor
         assert held.read("/passwd")
         del held
         gc.collect()

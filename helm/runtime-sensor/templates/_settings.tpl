@@ -7,9 +7,6 @@
 - --state-dir=/var/lib/runtime-sensor
 - --state-limit={{ .Values.sensor.state.limitMiB }}
 - --log-level={{ eq (toString .Values.debug) "true" | ternary "debug" "info" }}
-{{- if and (eq .Values.workloadType "daemonset") (eq (include "sensor.runtime" .) "off") }}
-- --cri-socket=off
-{{- end }}
 {{- if include "sensor.caConfigMap" . }}
 - --ca-bundle=/etc/runtime-sensor/ca/{{ .Values.caBundle.key }}
 {{- end }}

@@ -1,4 +1,7 @@
-{{/* Files of the pod, and the few of the node. Never the node's root. */}}
+{{/*
+Files of the pod. None of the node: the sensor sees its container runtime and cgroups as it sees containers, through
+/proc. A mount of the runtime's folder would keep ended containers' disks busy (sensor/node/identify/node_root.py).
+*/}}
 
 {{- define "sensor.volumeMounts" -}}
 - name: tmp
@@ -18,16 +21,6 @@
 - name: ca
   mountPath: /etc/runtime-sensor/ca
   readOnly: true
-{{- end }}
-{{- if eq .Values.workloadType "daemonset" }}
-- name: cgroup
-  mountPath: /sys/fs/cgroup
-  readOnly: true
-{{- range include "sensor.runtimePaths" . | fromJsonArray }}
-- name: {{ .name }}
-  mountPath: {{ .path }}
-  readOnly: true
-{{- end }}
 {{- end }}
 {{- with .Values.sensor.extraVolumeMounts }}
 {{ toYaml . }}
@@ -70,23 +63,6 @@
 - name: ca
   configMap:
     name: {{ . }}
-{{- end }}
-{{- if eq .Values.workloadType "daemonset" }}
-# Processes of a container whose first one has ended. The container's own view shows itself alone.
-- name: cgroup
-  hostPath:
-    path: /sys/fs/cgroup
-    type: Directory
-{{- $named := ne .Values.sensor.containerRuntime "auto" }}
-{{- range include "sensor.runtimePaths" . | fromJsonArray }}
-- name: {{ .name }}
-  hostPath:
-    path: {{ .path }}
-    {{- if $named }}
-    # It was named, so it must be there.
-    type: {{ .type | default "Directory" }}
-    {{- end }}
-{{- end }}
 {{- end }}
 {{- with .Values.sensor.extraVolumes }}
 {{ toYaml . }}

@@ -20,13 +20,13 @@ class HeldRoot(RootFilesystem):
 
     def __init__(self, root_fd: int) -> None:
         super().__init__(root_fd)
-        self._owned = root_fd
+        self.descriptor = root_fd
         status = os.fstat(root_fd)
         self.id = (status.st_dev, status.st_ino)
         """(device, inode): no other root has it while this one is held."""
 
     def __del__(self) -> None:
-        os.close(self._owned)
+        os.close(self.descriptor)
 
 
 @dataclass(frozen=True, slots=True)

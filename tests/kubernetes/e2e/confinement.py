@@ -11,6 +11,18 @@ from tests.kubernetes.runc import missing_capabilities
 _DEFAULT = frozenset({"BPF", "PERFMON", "SYS_RESOURCE", "DAC_READ_SEARCH", "SYS_PTRACE", "SYS_NICE"})
 _KEPT = frozenset({"BPF", "DAC_READ_SEARCH", "SYS_PTRACE"})
 """Once it watches."""
+_MOUNTS = {
+    "/",
+    "/etc/hosts",
+    "/etc/resolv.conf",
+    "/etc/hostname",
+    "/etc/runtime-sensor/ca",
+    "/etc/runtime-sensor/secret",
+    "/var/run/secrets/kubernetes.io/serviceaccount",
+    "/tmp",
+    "/var/lib/runtime-sensor",
+}
+_CALLS = "runtime_sensor_cri_calls_total{"
 _FILTER = "2"
 """Of Seccomp in proc(5): a filter is in force."""
 
@@ -22,11 +34,14 @@ def check_confinement(release: Release, checks: Checks) -> None:
         assert _names(status["CapBnd"]) == _DEFAULT - lacking, f"may have {sorted(_names(status['CapBnd']))}"
         assert _names(status["CapEff"]) == _KEPT, f"has {sorted(_names(status['CapEff']))}"
         assert status["NoNewPrivs"] == "1", "a program that it starts could get more"
-    with checks.check("under a seccomp filter, with a read-only root, and nothing of the node to write to"):
+    with checks.check("under a seccomp filter, with a read-only root, and no folder of the node"):
         process = _process(release)
         assert process.status()["Seccomp"] == _FILTER, f"found seccomp mode {process.status()['Seccomp']}"
         assert process.root_is_read_only(), "its root can be written to"
-        assert not process.writable_node_folders(), f"may write to {process.writable_node_folders()}"
+        assert process.mounts() == _MOUNTS, f"sees {sorted(process.mounts() ^ _MOUNTS)}"
+    with checks.check("so it sees the node through /proc, and its container runtime answers"):
+        calls = [line for line in release.metrics().splitlines() if line.startswith(_CALLS)]
+        assert any('result="ok"' in line and not line.endswith(" 0") for line in calls), f"found {calls}"
 
 
 def _process(release: Release) -> PodProcess:

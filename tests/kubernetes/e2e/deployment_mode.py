@@ -15,7 +15,9 @@ def check_deployment_mode(release: Release, checks: Checks, *options: str) -> No
     """Upgrades the release to it, and starts a workload that nothing was reported of before."""
     stage = release.stage
     with checks.check("workloadType=deployment takes the DaemonSet's place, as a user without capabilities"):
-        release.upgrade(*options, "--set", "workloadType=deployment")
+        # Without what names the node's files: it has nothing to do with a node.
+        mode = ("--set", "workloadType=deployment", "--set", "sensor.extraArgs=null")
+        release.upgrade(*options, *mode)
         release.wait_until_ready()
         assert [each["kind"] for each in _kinds(release)] == ["Deployment"]
         status = PodProcess.of(release.pod()).status()

@@ -45,11 +45,10 @@ class PodProcess:
         lines = [line.split() for line in Path(f"/proc/{self.pid}/mountinfo").read_text().splitlines()]
         return next("ro" in fields[5].split(",") for fields in lines if fields[4] == "/")
 
-    def writable_node_folders(self) -> list[str]:
-        """Mounts of the node's own files that it may write to."""
+    def mounts(self) -> set[str]:
+        """Mount points that it sees, but for the kernel's own file systems below /proc, /dev and /sys."""
         lines = [line.split() for line in Path(f"/proc/{self.pid}/mountinfo").read_text().splitlines()]
-        places = ("/sys", "/run")
-        return [f[4] for f in lines if f[4].startswith(places) and "ro" not in f[5].split(",")]
+        return {fields[4] for fields in lines if not fields[4].startswith(("/proc", "/dev", "/sys"))}
 
     def resident(self) -> float:
         """MiB in memory, shared libraries included (VmRSS)."""

@@ -41,12 +41,12 @@ class Release:
     def install(self, *options: str) -> str:
         """``helm install`` with ``options``; what it says. Raises GroundError, as all of helm does."""
         where = ("-n", self.namespace, self.stage.chart)
-        return self.stage.helm("install", self.name, *options, *self.stage.trusted, *where)
+        return self.stage.helm("install", self.name, *self.stage.beside, *options, *where)
 
     def upgrade(self, *options: str) -> str:
         """``helm upgrade --install`` with ``options``, which stand alone: former ones are forgotten."""
         where = ("-n", self.namespace, self.stage.chart)
-        return self.stage.helm("upgrade", "--install", self.name, *options, *self.stage.trusted, *where)
+        return self.stage.helm("upgrade", "--install", self.name, *self.stage.beside, *options, *where)
 
     def uninstall(self) -> None:
         self.stage.helm("uninstall", self.name, "-n", self.namespace)
@@ -101,6 +101,11 @@ class Release:
         """What it says in the running pod. Raises GroundError if it finds something that is needed."""
         name = self.pod()["metadata"]["name"]
         return self.stage.kubectl("exec", name, "-n", self.namespace, "--", "runtime-sensor", "doctor")
+
+    def metrics(self) -> str:
+        """Of its only pod, as Prometheus reads them."""
+        pod = f"/api/v1/namespaces/{self.namespace}/pods/{self.pod()['metadata']['name']}:9090"
+        return self.stage.kubectl("get", "--raw", f"{pod}/proxy/metrics")
 
     def objects(self) -> set[str]:
         """Names of all that a chart makes, with where they are."""

@@ -19,9 +19,10 @@ GROUP = "0f5b7c1e-9d5c-4c7b-8a44-2f1f4f3f9a10"
 class Stage:
     """Helm knows the chart as people do, by a repository: ``chart`` is ``runtime-sensor/runtime-sensor``.
 
-    ``folder``   for a scenario's files, gone at the end
-    ``trusted``  options of every installation beyond those of the documented commands: the authority that
-                 signed the receiver's certificate, which Snyk's real one does without
+    ``folder``  for a scenario's files, gone at the end
+    ``beside``   options of every installation beyond those of the documented commands: the authority that
+                signed the receiver's certificate, which Snyk's real one does without, and where the node's
+                files are, as process 1 of this machine is not on the cluster's node
     """
 
     cluster: Cluster
@@ -33,8 +34,10 @@ class Stage:
     chart: str = "runtime-sensor/runtime-sensor"
 
     @property
-    def trusted(self) -> tuple[str, ...]:
-        return ("--set-file", f"caBundle.pem={self.receiver.ca}")
+    def beside(self) -> tuple[str, ...]:
+        node = f"--host-root=/proc/{self.cluster.machine.holder.pid}/root"
+        ca = ("--set-file", f"caBundle.pem={self.receiver.ca}")
+        return (*ca, "--set", f"sensor.extraArgs={{{node}}}")
 
     def make_namespace(self, name: str, secret: str = "snyk-secret") -> None:
         """The first steps of every installation: a namespace, and in it the token as a secret."""
