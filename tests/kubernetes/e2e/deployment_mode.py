@@ -19,7 +19,7 @@ def check_deployment_mode(release: Release, checks: Checks, *options: str) -> No
         mode = ("--set", "workloadType=deployment", "--set", "sensor.extraArgs=null")
         release.upgrade(*options, *mode)
         release.wait_until_ready()
-        assert [each["kind"] for each in _kinds(release)] == ["Deployment"]
+        assert [each["kind"] for each in release.workloads()] == ["Deployment"]
         status = PodProcess.of(release.pod()).status()
         assert int(status["CapBnd"], 16) == 0, f"it may have the capabilities {status['CapBnd']}"
         assert "0" not in status["Uid"].split(), "it runs as root"
@@ -35,10 +35,3 @@ def check_deployment_mode(release: Release, checks: Checks, *options: str) -> No
         )
         assert IMAGE.rpartition(":")[0] in str(found["image"]), f"its image is {found['image']}"
     stage.kubectl("delete", "deployment", _NAME)
-
-
-def _kinds(release: Release) -> list[dict[str, str]]:
-    path = f"/apis/apps/v1/namespaces/{release.namespace}"
-    names = {"DaemonSet": "daemonsets", "Deployment": "deployments"}
-    found = {kind: release.stage.client.get(f"{path}/{plural}")["items"] for kind, plural in names.items()}
-    return [{"kind": kind} for kind, items in found.items() for _ in items]

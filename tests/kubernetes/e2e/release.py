@@ -64,11 +64,12 @@ class Release:
         return len(found) == 1 and _is_rolled_out(found[0]) and all(map(is_ready, self.pods()))
 
     def workloads(self) -> list[Json]:
-        """Its DaemonSet or its Deployment."""
+        """Its DaemonSet or its Deployment; both for a moment while one takes the other's place."""
         found: list[Json] = []
-        for kind in ("daemonsets", "deployments"):
-            path = f"/apis/apps/v1/namespaces/{self.namespace}/{kind}"
-            found += self.stage.client.get(path, labelSelector=self._selector())["items"]
+        for kind in ("DaemonSet", "Deployment"):
+            path = f"/apis/apps/v1/namespaces/{self.namespace}/{kind.lower()}s"
+            listed = self.stage.client.get(path, labelSelector=self._selector())["items"]
+            found += [{**each, "kind": kind} for each in listed]  # which the items of a list do not say
         return found
 
     def pods(self) -> list[Json]:
