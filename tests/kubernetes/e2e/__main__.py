@@ -17,13 +17,17 @@ from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.e2e import chart_repository
 from tests.kubernetes.e2e.checks import Checks
 from tests.kubernetes.e2e.daemonset import check_daemonset
+from tests.kubernetes.e2e.deployment_mode import check_deployment
 from tests.kubernetes.e2e.helm import Helm, find_helm
 from tests.kubernetes.e2e.kubectl import Kubectl
 from tests.kubernetes.e2e.receiver import Receiver
 from tests.kubernetes.e2e.stage import Stage
 from tests.kubernetes.problem import KubernetesError
 
-SCENARIOS: dict[str, Callable[[Stage, Checks], None]] = {"daemonset": check_daemonset}
+SCENARIOS: dict[str, Callable[[Stage, Checks], None]] = {
+    "daemonset": check_daemonset,
+    "deployment": check_deployment,
+}
 """Each begins and ends with a cluster in which no release is."""
 
 

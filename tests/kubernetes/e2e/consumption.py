@@ -8,6 +8,7 @@ from tests.cluster.client import Json
 from tests.kubernetes.e2e.checks import Checks
 from tests.kubernetes.e2e.pod_process import PodProcess
 from tests.kubernetes.e2e.release import Release
+from tests.kubernetes.e2e.stage import DOCUMENTED
 
 _START_SECONDS = 10.0
 _PEAK_MIB = 128.0
@@ -42,12 +43,12 @@ def check_steady(release: Release, checks: Checks) -> None:
         assert max(steady, resident) < _STEADY_MIB, f"{steady:.1f} MiB"
 
 
-def check_small_limits(release: Release, checks: Checks, *options: str) -> None:
+def check_small_limits(release: Release, checks: Checks) -> None:
     """The kernel holds it to the bar: all that is charged to the container, pages of files included."""
     with checks.check(f"it starts and stays within a limit of {_PEAK_MIB:.0f} MiB") as tell:
         limit = f"{_PEAK_MIB:.0f}Mi"
         memory = [f"sensor.resources.{kind}.memory={limit}" for kind in ("requests", "limits")]
-        release.upgrade(*options, *(word for each in memory for word in ("--set", each)))
+        release.upgrade(*DOCUMENTED, *(word for each in memory for word in ("--set", each)))
         release.wait_until_ready()
         pod = release.pod()
         process = PodProcess.of(pod)

@@ -7,17 +7,8 @@ from tests.kubernetes.e2e.checks import Checks
 from tests.kubernetes.e2e.leavings import Leavings, assert_nothing_left
 from tests.kubernetes.e2e.release import READY_SECONDS, Release
 from tests.kubernetes.e2e.reports import check_reports
-from tests.kubernetes.e2e.stage import GROUP, Stage
+from tests.kubernetes.e2e.stage import DOCUMENTED, NAMESPACE, REGION, SECRET, Stage
 
-NAMESPACE = "snyk-runtime-sensor"
-_SECRET = "my-snyk-secret"
-DOCUMENTED = (
-    *("--set", f"secretName={_SECRET}"),
-    *("--set", "clusterName=my-cluster"),
-    *("--set", f"snykGroupId={GROUP}"),
-)
-"""Of the documented installation; what is optional in it comes beside."""
-_REGION = ("--set", "snykAPIBaseURL=api.eu.snyk.io:443")
 _RESOURCES = (
     *("--set", "sensor.resources.requests.memory=512Mi"),
     *("--set", "sensor.resources.requests.cpu=100m"),
@@ -28,11 +19,11 @@ _RESOURCES = (
 
 def check_daemonset(stage: Stage, checks: Checks) -> None:
     """Installs, looks at everything, changes, upgrades, rolls back, uninstalls."""
-    stage.make_namespace(NAMESPACE, _SECRET)
+    stage.make_namespace(NAMESPACE, SECRET)
     release = Release(stage, "my-runtime-sensor", NAMESPACE)
     objects, leavings = release.objects(), Leavings.now(stage)
     with checks.check("helm installs by the documented command, with a region's URL and resources"):
-        notes = release.install(*DOCUMENTED, *_REGION, *_RESOURCES)
+        notes = release.install(*DOCUMENTED, *REGION, *_RESOURCES)
     with checks.check(f"the DaemonSet is ready within {READY_SECONDS:.0f} s"):
         release.wait_until_ready()
     consumption.check_start(release, checks)
@@ -44,9 +35,9 @@ def check_daemonset(stage: Stage, checks: Checks) -> None:
         stage.helm("test", release.name, "-n", NAMESPACE)
     consumption.check_steady(release, checks)
     paranoid.check_paranoid_node(release, checks)
-    missing_capabilities.check_missing_capabilities(release, checks, *DOCUMENTED)
-    consumption.check_small_limits(release, checks, *DOCUMENTED)
-    deployment_mode.check_deployment_mode(release, checks, *DOCUMENTED)
+    missing_capabilities.check_missing_capabilities(release, checks)
+    consumption.check_small_limits(release, checks)
+    deployment_mode.check_change_to_deployment(release, checks)
     _check_versions(release, checks)
     with checks.check("helm uninstalls it, and no object is left"):
         release.uninstall()

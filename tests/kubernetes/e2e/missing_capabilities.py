@@ -9,6 +9,7 @@ import pytest
 from tests.ground.problem import GroundError
 from tests.kubernetes.e2e.checks import Checks
 from tests.kubernetes.e2e.release import READY_SECONDS, Release
+from tests.kubernetes.e2e.stage import DOCUMENTED
 
 _WITHOUT = {
     "BPF": False,
@@ -21,12 +22,12 @@ _WITHOUT = {
 """Whether it runs without. SYS_RESOURCE is needed before Linux 5.11 alone."""
 
 
-def check_missing_capabilities(release: Release, checks: Checks, *options: str) -> None:
+def check_missing_capabilities(release: Release, checks: Checks) -> None:
     for name, runs in _WITHOUT.items():
         outcome = "runs with a warning" if runs else "does not run"
         with checks.check(f"without {name} it {outcome}; its log and doctor name CAP_{name}"):
             _remove_former_doctor(release)
-            release.upgrade(*options, "--set", f"securityContext.omitCapabilities={{{name}}}")
+            release.upgrade(*DOCUMENTED, "--set", f"securityContext.omitCapabilities={{{name}}}")
             _wait_until_settled(release, runs=runs)
             assert f"CAP_{name}" in release.log(), f"its log:\n{release.log()}"
             said = release.doctor() if runs else _doctor_of_test(release)

@@ -13,6 +13,15 @@ from tests.kubernetes.e2e.receiver import Receiver
 
 GROUP = "0f5b7c1e-9d5c-4c7b-8a44-2f1f4f3f9a10"
 """A group at Snyk: any UUID, as the receiver keeps the reports of each apart."""
+NAMESPACE = "snyk-runtime-sensor"
+SECRET = "my-snyk-secret"
+DOCUMENTED = (
+    *("--set", f"secretName={SECRET}"),
+    *("--set", "clusterName=my-cluster"),
+    *("--set", f"snykGroupId={GROUP}"),
+)
+"""Options of the documented installation, as people type them; what is optional in it comes beside."""
+REGION = ("--set", "snykAPIBaseURL=api.eu.snyk.io:443")
 
 
 @dataclass(frozen=True, slots=True)
