@@ -12,7 +12,7 @@ from pathlib import Path
 from sensor.config.node import NodeSettings
 from sensor.delivery.sink import SinkError
 from sensor.kube.errors import KubeError
-from sensor.node import metrics, preflight, privileges
+from sensor.node import preflight, privileges
 from sensor.node.backfill.processes import ProcessTable
 from sensor.node.capture.capture import Capture, CaptureSettings
 from sensor.node.capture.errors import CaptureError
@@ -32,6 +32,7 @@ from sensor.node.introspect.hotspot import HotspotProbe
 from sensor.node.introspect.interface import Probe
 from sensor.node.introspect.introspector import Introspector
 from sensor.node.inventory import GRACE, Inventory
+from sensor.node.metrics.node import register as register_metrics
 from sensor.node.natives import Natives
 from sensor.node.pipeline import Pipeline
 from sensor.node.program import bound_allocator, flush, serve, stop_on_signals
@@ -176,7 +177,7 @@ def _run(
     upkeep.on_first_scan = reporter.scanned
     reporter.lost, reporter.on_whole = delivery.take_lost, delivery.snapshot
     telemetry = Telemetry()
-    metrics.register(telemetry, rooms, upkeep, reporter, delivery)
+    register_metrics(telemetry, rooms, upkeep, reporter, delivery)
     try:
         server = serve(settings, telemetry, rooms.health)
     except ServerError as error:

@@ -28,12 +28,12 @@ from sensor.kube.pod_store import PodStore
 from sensor.model.container import Image, Workload
 from sensor.model.pod import OwnerReference, Pod, PodContainer
 from sensor.model.report import ContainerReport, Coverage
-from sensor.node import kube_metrics
 from sensor.node.deployment import ledger as ledger_module
 from sensor.node.deployment import metrics
 from sensor.node.deployment import reporter as reporter_module
 from sensor.node.deployment.ledger import Counts, Ledger
 from sensor.node.deployment.reporter import PodReporter
+from sensor.node.metrics import kube as kube_metrics
 from sensor.telemetry.health import Health
 from sensor.telemetry.metrics import Telemetry
 from tests.clock import PATIENCE

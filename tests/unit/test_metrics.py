@@ -17,7 +17,6 @@ from sensor.config.upstream import UpstreamSettings
 from sensor.delivery.sink import SinkError
 from sensor.model.package import Ecosystem, Skipped, SkipReason
 from sensor.model.report import ContainerReport
-from sensor.node import delivery_metrics, metrics
 from sensor.node.capture.capture import Capture
 from sensor.node.capture.layout import Counter
 from sensor.node.capture.map_fill import Fill
@@ -31,6 +30,8 @@ from sensor.node.identify.containers import ContainerRegistry
 from sensor.node.identify.metadata import RuntimeMetadata
 from sensor.node.introspect.introspector import Introspector
 from sensor.node.inventory import Inventory
+from sensor.node.metrics import delivery as delivery_metrics
+from sensor.node.metrics import node as metrics
 from sensor.node.natives import Natives
 from sensor.node.pipeline import Pipeline
 from sensor.node.reporter import Reporter

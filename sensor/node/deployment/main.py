@@ -18,11 +18,12 @@ from sensor.kube.owners import Owners
 from sensor.kube.pod_store import CLUSTER_PODS, KnownPod, PodStore
 from sensor.kube.pod_watch import PodWatch
 from sensor.model.pod import Pod
-from sensor.node import delivery_metrics, kube_metrics
 from sensor.node.deliver import Delivery
 from sensor.node.deployment import metrics
 from sensor.node.deployment.ledger import Ledger
 from sensor.node.deployment.reporter import PodReporter
+from sensor.node.metrics import delivery as delivery_metrics
+from sensor.node.metrics import kube as kube_metrics
 from sensor.node.program import bound_allocator, flush, serve, stop_on_signals
 from sensor.telemetry.health import Health
 from sensor.telemetry.metrics import Telemetry

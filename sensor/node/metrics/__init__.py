@@ -1,0 +1,1 @@
+"""Numbers of the node program, read where they are counted. See docs/metrics.md for what each means."""
