@@ -19,8 +19,9 @@ from sensor.node.capture.errors import CaptureError
 from sensor.node.capture.host import host_mount_namespace
 from sensor.node.coverage import Coverage
 from sensor.node.deliver import Delivery
-from sensor.node.deployed import Deployed
-from sensor.node.describe import Describer
+from sensor.node.enrichment.deployed import Deployed
+from sensor.node.enrichment.describe import Describer
+from sensor.node.enrichment.sources import Sources
 from sensor.node.identify.cgroup_tree import CgroupTree
 from sensor.node.identify.containers import ContainerRegistry
 from sensor.node.identify.node_root import NodeRoot, open_node_root
@@ -46,7 +47,6 @@ from sensor.node.resolve.openers import Openers
 from sensor.node.resolve.python.resolver import PythonResolver
 from sensor.node.restore import oldest_processes, restore
 from sensor.node.scheduling import FirstInLine
-from sensor.node.sources import Sources
 from sensor.node.upkeep import STAGES, Rooms, Upkeep
 from sensor.telemetry.health import Health
 from sensor.telemetry.metrics import Telemetry

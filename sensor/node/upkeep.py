@@ -18,15 +18,15 @@ from sensor.node.capture.capture import Capture
 from sensor.node.capture.layout import Counter
 from sensor.node.code_pages import CodePages
 from sensor.node.coverage import EVENTS_LOST, STARTED_BEFORE_SENSOR, Coverage
-from sensor.node.deployed import Deployed
-from sensor.node.describe import Describer
+from sensor.node.enrichment.deployed import Deployed
+from sensor.node.enrichment.describe import Describer
+from sensor.node.enrichment.sources import Sources
 from sensor.node.identify.containers import ContainerRegistry
 from sensor.node.introspect.introspector import Introspector
 from sensor.node.inventory import Inventory
 from sensor.node.natives import Natives
 from sensor.node.pipeline import STUCK_AFTER, Pipeline
 from sensor.node.scan import ProcessScan
-from sensor.node.sources import Sources
 from sensor.telemetry.health import Health
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ import pytest
 
 from sensor.model.container import ContainerIdentity
 from sensor.model.report import ContainerReport
-from sensor.node.deployed import MOST, NO_PROCESS_SEEN, PATIENCE, SHOWN_MAX, Deployed
-from sensor.node.describe import Describer
+from sensor.node.enrichment.deployed import MOST, NO_PROCESS_SEEN, PATIENCE, SHOWN_MAX, Deployed
+from sensor.node.enrichment.describe import Describer
 from sensor.node.identify.containers import ContainerRegistry
 from sensor.node.identify.metadata import RuntimeMetadata
 from sensor.node.inventory import GRACE, Inventory

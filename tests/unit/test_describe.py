@@ -12,8 +12,8 @@ import pytest
 
 from sensor.config.filters import Filters
 from sensor.model.container import HOST_CONTAINER_ID, ContainerIdentity, ContainerMetadata, Image
-from sensor.node import describe as describe_module
-from sensor.node.describe import Describer
+from sensor.node.enrichment import describe as describe_module
+from sensor.node.enrichment.describe import Describer
 from sensor.node.identify import metadata as metadata_module
 from sensor.node.identify.metadata import RuntimeMetadata
 from sensor.node.inventory import Inventory

@@ -23,8 +23,9 @@ from sensor.node.capture.map_fill import Fill
 from sensor.node.capture.program_stats import ProgramFigures, Timed
 from sensor.node.coverage import Coverage
 from sensor.node.deliver import Delivery
-from sensor.node.deployed import Deployed
-from sensor.node.describe import Describer
+from sensor.node.enrichment.deployed import Deployed
+from sensor.node.enrichment.describe import Describer
+from sensor.node.enrichment.sources import Sources
 from sensor.node.identify.cgroup_tree import CgroupTree
 from sensor.node.identify.containers import ContainerRegistry
 from sensor.node.identify.metadata import RuntimeMetadata
@@ -36,7 +37,6 @@ from sensor.node.natives import Natives
 from sensor.node.pipeline import Pipeline
 from sensor.node.reporter import Reporter
 from sensor.node.resolve.dispatch import Dispatcher
-from sensor.node.sources import Sources
 from sensor.node.upkeep import STAGES, Rooms, Upkeep
 from sensor.telemetry.health import Health
 from sensor.telemetry.metrics import Kind, Telemetry

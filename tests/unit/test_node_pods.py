@@ -13,8 +13,8 @@ from sensor.config.texts import SettingsError
 from sensor.kube.errors import KubeError
 from sensor.model.container import ContainerIdentity, Image, Workload
 from sensor.model.pod import Pod, PodContainer
-from sensor.node.pods import Pods
-from sensor.node.sources import Sources
+from sensor.node.enrichment.pods import Pods
+from sensor.node.enrichment.sources import Sources
 
 ID = "3f" * 32
 KUBECONFIG = """\

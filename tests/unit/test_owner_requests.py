@@ -11,8 +11,8 @@ import pytest
 from sensor.kube.owners import Owners
 from sensor.model.container import Workload
 from sensor.model.pod import Pod
-from sensor.node import owner_requests
-from sensor.node.owner_requests import AT_ONCE, OwnerRequests
+from sensor.node.enrichment import owner_requests
+from sensor.node.enrichment.owner_requests import AT_ONCE, OwnerRequests
 from tests.clock import PATIENCE, until
 
 

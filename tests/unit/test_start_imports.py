@@ -27,13 +27,13 @@ def test_the_start_of_a_node_is_lean() -> None:
     program = "import sensor.cli.command, sensor.cli.node, sensor.telemetry.logs, sensor.node.main"
     found = loaded(program)
     assert "sensor.node.main" in found
-    assert not found & {*NEVER, *LATE, "sensor.node.pods", "urllib3"}
+    assert not found & {*NEVER, *LATE, "sensor.node.enrichment.pods", "urllib3"}
 
 
 @pytest.mark.parametrize(
     "use",
     [
-        "import sensor.node.pods, sensor.kube.in_cluster",
+        "import sensor.node.enrichment.pods, sensor.kube.in_cluster",
         "import sensor.telemetry.server, prometheus_client",
         "from sensor.snyk.grpc_channel import load_grpc; load_grpc(); import sensor.snyk.grpc_form",
         "from sensor.node.identify.cri import channel; channel._load_grpc()",

@@ -19,8 +19,9 @@ from sensor.node.backfill.processes import Process, ProcessTable
 from sensor.node.capture.capture import Capture
 from sensor.node.capture.layout import Counter
 from sensor.node.coverage import EVENTS_LOST, STARTED_BEFORE_SENSOR, Coverage
-from sensor.node.deployed import Deployed
-from sensor.node.describe import Describer
+from sensor.node.enrichment.deployed import Deployed
+from sensor.node.enrichment.describe import Describer
+from sensor.node.enrichment.sources import Sources
 from sensor.node.identify.containers import ContainerRegistry, NotAContainer
 from sensor.node.identify.metadata import RuntimeMetadata
 from sensor.node.introspect.introspector import Introspector
@@ -28,7 +29,6 @@ from sensor.node.inventory import Inventory
 from sensor.node.natives import Natives
 from sensor.node.pipeline import STUCK_AFTER, Pipeline
 from sensor.node.scan import ProcessScan
-from sensor.node.sources import Sources
 from sensor.node.upkeep import ECHO_WITHIN, STAGES, Rooms, Upkeep
 from sensor.telemetry.health import Health
 from tests.clock import PATIENCE, until

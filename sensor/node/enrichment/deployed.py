@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from sensor.model.container import ContainerIdentity
-from sensor.node.describe import Describer
+from sensor.node.enrichment.describe import Describer
 from sensor.node.identify.containers import ContainerRegistry
 from sensor.node.inventory import Inventory
 

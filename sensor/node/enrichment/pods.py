@@ -13,7 +13,7 @@ from sensor.kube.pod_watch import PodWatch
 from sensor.model.container import ContainerIdentity, ContainerMetadata, Image
 from sensor.model.image_reference import digest_of, image_name
 from sensor.model.pod import Pod, PodContainer
-from sensor.node.owner_requests import OwnerRequests
+from sensor.node.enrichment.owner_requests import OwnerRequests
 
 
 class Pods:

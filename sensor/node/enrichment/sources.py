@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from sensor.config.node import NodeSettings
 from sensor.kube.errors import KubeError
 from sensor.model.pod import Pod
-from sensor.node.deployed import Teller
-from sensor.node.describe import Describer
+from sensor.node.enrichment.deployed import Teller
+from sensor.node.enrichment.describe import Describer
+from sensor.node.enrichment.runtime_poll import RuntimePoll
 from sensor.node.identify.cri.source import CriMetadata
 from sensor.node.identify.metadata import RuntimeMetadata, runtime_metadata
 from sensor.node.inventory import Inventory
-from sensor.node.runtime_poll import RuntimePoll
 
 if TYPE_CHECKING:
-    from sensor.node.pods import Pods
+    from sensor.node.enrichment.pods import Pods
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Sources:
 def _pods(settings: NodeSettings) -> Pods | None:
     if settings.kube is None:
         return None
-    from sensor.node.pods import Pods  # noqa: PLC0415 - 3 MiB that a node without Kubernetes does not need
+    from sensor.node.enrichment.pods import Pods  # noqa: PLC0415 - 3 MiB that a node without Kubernetes does not need
 
     try:
         return Pods(settings.kube, settings.node or "")
