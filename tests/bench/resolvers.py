@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sensor.node.rootfs import RootFilesystem
+from tests.accuracy.applications.wheels import wheels_folder
 from tests.bench.process import BUILD, BenchError
 from tests.bench.resolver_cost import Peer, Quantiles, ResolverCost, typical
 
 _MOST_FILES = 2_000
 _ELF = b"\x7fELF"
-_PUBLISHED = BUILD / "dotnet" / "wheels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def _samples(scratch: Path) -> Iterator[Sample]:
 
 def _published(scratch: Path) -> Path:
     """.NET applications as they are published, deps.json included; none before `make accuracy` was run."""
-    for archive in _PUBLISHED.glob("*.whl"):
+    for archive in wheels_folder().glob("*/*.whl"):
         with zipfile.ZipFile(archive) as wheel:
             names = [name for name in wheel.namelist() if name.endswith((".dll", ".json"))]
             wheel.extractall(scratch / archive.stem, names)

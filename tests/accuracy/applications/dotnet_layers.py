@@ -15,22 +15,35 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from tests.accuracy.applications.wheels import Wheel
 from tests.ground import Ground, Image
-from tests.ground.ground import PROJECT
 from tests.ground.image import key
 from tests.ground.problem import run
 
 APPS = Path(__file__).parents[1] / "apps" / "dotnet"
-WHEELS = PROJECT / "build" / "dotnet" / "wheels"
 DOTNET = "/usr/share/dotnet"
 VERSION = "3.1.23"
 FRAMEWORK = f"{DOTNET}/shared/Microsoft.NETCore.App/{VERSION}"
 FXR = f"{DOTNET}/host/fxr/{VERSION}/libhostfxr.so"
 
-_PIP = ("/usr/bin/python3", "-m", "pip", "--no-input", "--disable-pip-version-check", "download", "--no-deps")
-_RUNTIME = ("dotnetcore2", "3.1.23", "py3-none-manylinux1_x86_64")
-_NEW = ("azureml-dataprep", "2.0.2", "py3-none-any")
-_OLD = ("azureml-dataprep", "0.5.3", "py3-none-any")
+_RUNTIME = Wheel(
+    "dotnetcore2",
+    "3.1.23",
+    "py3-none-manylinux1_x86_64",
+    "5f076ddc39da0c685e7de20ecb91ee81185928918ec86fbeb3bffc55dd867ab5",
+)
+_NEW = Wheel(
+    "azureml-dataprep",
+    "2.0.2",
+    "py3-none-any",
+    "9b9e97d9ed29c0641d3ceb37745ff078143bd235c53df528f847ec0684c52f79",
+)
+_OLD = Wheel(
+    "azureml-dataprep",
+    "0.5.3",
+    "py3-none-any",
+    "ce47102da1a4045f519196297a7e35d8aad8ad4a11907cdae30049b3378b506e",
+)
 ENGINE = "azureml/dataprep/api/engineapi/bin"
 
 # Which package each assembly was published in: read off the packages themselves, by hand.
@@ -87,12 +100,19 @@ def runtime(ground: Ground) -> Path:
     """The layer with the runtime in /usr/share/dotnet."""
 
     def build(layer: Path) -> None:
-        with zipfile.ZipFile(_wheel(*_RUNTIME)) as wheel:
-            _extract(wheel, "dotnetcore2/bin", layer / DOTNET.lstrip("/"))
-        (layer / DOTNET.lstrip("/") / "dotnet").chmod(0o755)
+        unpack_runtime(layer / DOTNET.lstrip("/"))
 
-    (layer,) = ground.layer_image("accuracy/dotnet:1", key("dotnet-runtime", *_RUNTIME, "1"), build).layers
+    (layer,) = ground.layer_image(
+        "accuracy/dotnet:1", key("dotnet-runtime", _RUNTIME.file, "1"), build
+    ).layers
     return layer
+
+
+def unpack_runtime(folder: Path) -> None:
+    """The whole runtime, with the ``dotnet`` that starts applications. Raises GroundError."""
+    with zipfile.ZipFile(_RUNTIME.path()) as wheel:
+        _extract(wheel, "dotnetcore2/bin", folder)
+    (folder / "dotnet").chmod(0o755)
 
 
 def shop(ground: Ground) -> Image:
@@ -212,7 +232,7 @@ def engine(ground: Ground) -> Image:
     """A published application as it is, with a start-up hook that tells its truth."""
 
     def fill(app: Path, framework: Path) -> None:
-        with zipfile.ZipFile(_wheel(*_NEW)) as wheel:
+        with zipfile.ZipFile(_NEW.path()) as wheel:
             _extract(wheel, ENGINE, app / "bin")
         compile_to(app / "hook" / "Hook.dll", framework, ["Hook.cs", "Truth.cs"], library=True)
         (app / "logs").mkdir()
@@ -223,7 +243,7 @@ def engine(ground: Ground) -> Image:
 
 def engine_packages() -> dict[str, str | None]:
     """File below its folder -> package, None for what its own projects built, as it was published."""
-    with zipfile.ZipFile(_wheel(*_NEW)) as wheel:
+    with zipfile.ZipFile(_NEW.path()) as wheel:
         document = json.loads(wheel.read(f"{ENGINE}/Microsoft.DPrep.Execution.EngineHost.deps.json"))
     (target,) = document["targets"].values()
     packages: dict[str, str | None] = {}
@@ -359,8 +379,8 @@ def _image(
     return Image(own.name, (*own.layers, base)) if with_runtime else own
 
 
-def _copy(wheel: tuple[str, str, str], folder: Path, names: Iterable[str]) -> None:
-    with zipfile.ZipFile(_wheel(*wheel)) as archive:
+def _copy(wheel: Wheel, folder: Path, names: Iterable[str]) -> None:
+    with zipfile.ZipFile(wheel.path()) as archive:
         for name in names:
             target = folder / name
             target.parent.mkdir(exist_ok=True)
@@ -373,11 +393,3 @@ def _extract(archive: zipfile.ZipFile, below: str, target: Path) -> None:
             path = target / member.filename[len(below) + 1 :]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(archive.read(member))
-
-
-def _wheel(name: str, version: str, tag: str) -> Path:
-    """The wheel, fetched once."""
-    path = WHEELS / f"{name.replace('-', '_')}-{version}-{tag}.whl"
-    if not path.exists():
-        run([*_PIP, "--dest", str(WHEELS), f"{name}=={version}"], timeout=600)
-    return path

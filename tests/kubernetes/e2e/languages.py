@@ -1,7 +1,7 @@
 """An application of each language, each with one package of its own that it loads.
 
-The interpreters are the machine's, mounted into the pods. .NET has none in the distribution: its applications
-are those of ``make accuracy``.
+The interpreters are the machine's, mounted into the pods. The distribution has none of .NET: that is in the
+image, as it is in images of .NET applications elsewhere.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tests.cluster.client import Json
 from tests.cluster.images import Built, build, python_image
 from tests.ground.problem import run
 from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.e2e import dotnet_image
 from tests.kubernetes.images import import_built
 from tests.kubernetes.workloads import template, workload
 
@@ -101,8 +102,12 @@ def _java() -> Built:
     return _image({"app/shop.jar": _jar(program), "app/demo-library-3.4.5.jar": _jar(library)})
 
 
-def _image(files: Mapping[str, bytes]) -> Built:
-    return build(files, _LINKS, {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin"]})
+def _dotnet() -> Built:
+    return _image(dotnet_image.files(), *dotnet_image.ENVIRONMENT)
+
+
+def _image(files: Mapping[str, bytes], *environment: str) -> Built:
+    return build(files, _LINKS, {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin", *environment]})
 
 
 def _jar(files: Mapping[str, bytes]) -> bytes:
@@ -140,4 +145,5 @@ APPLICATIONS = (
         (_java_program(), "-cp", _CLASS_PATH, "Shop"),
         "pkg:maven/org.example/demo-library@3.4.5",
     ),
+    Application("dotnet", _dotnet, dotnet_image.COMMAND, "pkg:nuget/Demo.Library@4.5.6"),
 )
