@@ -83,6 +83,7 @@ def findings(root: Path = Path("/")) -> Iterator[Finding]:
         ("container runtimes", runtimes),
         ("libbpf", libbpf),
         ("bcc", bcc),
+        ("temporary folder", temporary_folder),
         ("hook", hook),
     )
     for what, check in checks:
@@ -269,6 +270,17 @@ def bcc() -> Iterator[Finding]:
     else:
         version, _, path = child.stdout.strip().partition(" ")
         yield Finding("bcc", Status.OK, f"{version} ({path})")
+
+
+def temporary_folder() -> Iterator[Finding]:
+    """BCC reads a few headers out of one; writes them, and removes them, as the loader does."""
+    from sensor.node.capture import scratch  # noqa: PLC0415 - see hook()
+
+    try:
+        with scratch.header_tree() as tree:
+            yield Finding("temporary folder", Status.OK, f"{tree.parent} can be written")
+    except scratch.ScratchError as error:
+        yield Finding("temporary folder", Status.FAIL, str(error), scratch.CURE)
 
 
 def hook() -> Iterator[Finding]:

@@ -64,6 +64,25 @@ def test_what_is_imported_late_is_there(image: Image) -> None:
     assert int(done.stdout) > 100, "no authority is trusted"
 
 
+_NOTHING_WRITABLE = (*node_options(*NODE_CAPABILITIES), "--mount=type=tmpfs,destination=/dev/shm,ro=true")
+
+
+def test_doctor_names_the_folders_that_it_tried_where_none_can_be_written(image: Image) -> None:
+    done = image.run("doctor", "--json", options=_NOTHING_WRITABLE, check=False)
+    findings = {finding["what"]: finding for finding in json.loads(done.stdout)["findings"]}
+    for folder in ("/dev/shm (TMPDIR)", "/tmp", "/var/tmp"):
+        assert f"{folder}: Read-only file system" in findings["temporary folder"]["found"]
+    assert findings["temporary folder"]["status"] == findings["hook"]["status"] == "fail"
+    assert "--tmpfs /tmp" in findings["temporary folder"]["cure"]
+
+
+def test_what_doctor_advises_for_that_helps(image: Image) -> None:
+    done = image.run("doctor", "--json", options=[*_NOTHING_WRITABLE, "--tmpfs=/tmp:size=1m,noexec"])
+    findings = {finding["what"]: finding for finding in json.loads(done.stdout)["findings"]}
+    assert findings["temporary folder"]["found"] == "/tmp can be written"
+    assert "our own open came back" in findings["hook"]["found"]
+
+
 @pytest.mark.parametrize("missing", ["BPF", "PERFMON", "SYS_PTRACE"])
 def test_doctor_names_the_capability_that_is_missing(image: Image, missing: str) -> None:
     held = [name for name in NODE_CAPABILITIES if name != missing]

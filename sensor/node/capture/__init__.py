@@ -1,6 +1,7 @@
 """Kernel -> event. Only ``loader`` imports bcc, and it runs in a child process.
 
 ``btf``, ``offsets``, ``headers``  BTF -> member offsets, and the header tree BCC wants
+``scratch``  the folder that this tree is written to
 ``loader``   the child: compiles, loads, attaches, hands the descriptors over
 ``handover`` the agent's side of it
 ``host``     what the programs must know of the host

@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import IO, Any
@@ -69,7 +68,8 @@ def load(request: LoadRequest, timeout: float = LOADER_TIMEOUT) -> Loaded:
     does not answer within ``timeout`` seconds; then nothing stays in the kernel.
     """
     ours, theirs = socket.socketpair()
-    with ours, tempfile.TemporaryFile() as log:
+    # In memory: where no file can be written, the loader is still heard.
+    with ours, open(os.memfd_create("runtime-sensor-loader-log"), "w+b") as log:
         with theirs:
             # -I: neither the working folder nor the environment may bring code of its own along.
             command = [sys.executable, "-I", "-m", "sensor.node.capture.loader", str(theirs.fileno())]

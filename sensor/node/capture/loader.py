@@ -13,14 +13,13 @@ import os
 import re
 import socket
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sensor.node.capture import casts, hooks, programs
+from sensor.node.capture import casts, hooks, programs, scratch
 from sensor.node.capture.btf import BtfError, KernelTypes
-from sensor.node.capture.headers import kernel_version, write_header_tree
+from sensor.node.capture.headers import kernel_version
 from sensor.node.capture.hooks import Hook
 from sensor.node.capture.landlock import PROLOGUE, hide_proc
 from sensor.node.capture.offsets import member_macros
@@ -159,9 +158,8 @@ def _compile(text: str, flags: list[str]) -> Any:
         from bcc import BPF  # noqa: PLC0415 - after BTF and hook, so that common failures cost no LLVM
     except ImportError as error:
         raise _LoadError("bcc", str(error), "install python3-bpfcc of the distribution") from error
-    with tempfile.TemporaryDirectory(prefix="runtime-sensor-") as headers:
-        write_header_tree(Path(headers))
-        os.environ["BCC_KERNEL_SOURCE"] = headers
+    with scratch.header_tree() as headers:
+        os.environ["BCC_KERNEL_SOURCE"] = str(headers)
         hide_proc()  # where the kernel has no Landlock all is the same, but slower
         try:
             return BPF(text=PROLOGUE + text, cflags=[*flags, *_SPARED])
@@ -184,6 +182,8 @@ def main(descriptor: int) -> None:
         answer, descriptors = _load(request)
     except _LoadError as error:
         answer = {"ok": False, **error.answer}
+    except scratch.ScratchError as error:
+        answer = {"ok": False, "stage": "headers", "error": str(error), "cure": scratch.CURE}
     except Exception as error:  # noqa: BLE001 - the edge of this process: the agent shows it as one line
         answer = {"ok": False, "stage": "loader", "error": repr(error), "cure": "report this as a defect"}
     sys.stderr.flush()
