@@ -69,6 +69,11 @@ class Image:
         return shown[0]
 
 
+def archive_of(architecture: str) -> Path:
+    """The OCI archive that scripts/image has written."""
+    return PROJECT / f"build/image/runtime-sensor-{__version__}-{architecture}.tar"
+
+
 def node_options(*capabilities: str) -> list[str]:
     """Of podman, for a container that may watch its node.
 

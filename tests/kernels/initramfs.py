@@ -1,4 +1,4 @@
-"""What a guest starts with: a busybox, the kernel's modules that find the disk, and the project."""
+"""What a guest starts with: a busybox, the kernel's modules that find the disk, and what it is to run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ REPOSITORY = Path(__file__).parents[2]
 SITE = "usr/lib/python3/dist-packages"
 """Where Debian's python3 of any version looks for modules, in isolated mode too."""
 
-_PROJECT = ("sensor", "bpf", "tests/kernels")
 _MODULES = (
     *("virtio_pci", "virtio_blk", "virtio_rng", "virtio_console"),
     *("crc32c_generic", "crc32c_cryptoapi", "libcrc32c", "ext4", "overlay"),
 )
 
-_INIT = f"""#!/bin/busybox sh
+_INIT = """#!/bin/busybox sh
 b=/bin/busybox
 $b mkdir -p /proc /sys /dev /new
 $b mount -t proc proc /proc
@@ -35,7 +34,10 @@ for module in $($b cat /modules/order); do
 done
 tries=0
 while [ ! -b /dev/vda ] && [ $tries -lt 200 ]; do $b usleep 50000; tries=$((tries + 1)); done
-$b mount -t ext4 /dev/vda /new || echo "the root file system cannot be mounted"
+$b ip link set lo up
+"""
+
+_OWN = f"""$b mount -t ext4 /dev/vda /new || echo "the root file system cannot be mounted"
 $b mkdir -p /new/{SITE}
 $b cp -a /project/. /new/{SITE}/
 for name in proc sys dev; do $b mount --move /$name /new/$name; done
@@ -45,17 +47,32 @@ $b mount -t tmpfs shm /new/dev/shm
 $b mount -t bpf bpf /new/sys/fs/bpf
 $b mount -t tracefs tracefs /new/sys/kernel/tracing
 $b mount -t debugfs debugfs /new/sys/kernel/debug
-$b ip link set lo up
 exec $b switch_root /new /bin/sh /{SITE}/start
 """
 
-_START = """#!/bin/sh
+_START = f"""#!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root PYTHONUNBUFFERED=1
-/usr/bin/python3 -m tests.kernels.inside "$(cat /{site}/arguments)"
+/usr/bin/python3 -m tests.kernels.inside "$(cat /{SITE}/arguments)"
 sync
 echo o > /proc/sysrq-trigger
 exec sleep 60
 """
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What of the project a guest gets, in /project beside ``arguments`` and ``start``, and what it does.
+
+    ``init``: ``$b`` is a busybox, /dev/vda the root file system, /new a folder to mount it on.
+    """
+
+    folders: tuple[str, ...]
+    init: str
+    start: str
+
+
+CHECKOUT = Payload(("sensor", "bpf", "tests/kernels"), _OWN, _START)
+"""The checkout, under the root file system's python3 and bcc."""
 
 
 @dataclass(frozen=True)
@@ -65,28 +82,28 @@ class _Entry:
     data: bytes = b""
 
 
-def initramfs(modules: Path, busybox: Path, arguments: str) -> bytes:
+def initramfs(modules: Path, busybox: Path, arguments: str, payload: Payload = CHECKOUT) -> bytes:
     """A cpio archive in the kernel's newc format.
 
-    ``modules`` is the folder ``lib/modules/RELEASE``; ``arguments`` is for ``tests.kernels.inside``.
+    ``modules`` is the folder ``lib/modules/RELEASE``; ``arguments`` is for what ``payload`` runs.
     """
-    return _archive(_entries(modules, busybox, arguments))
+    return _archive(_entries(modules, busybox, arguments, payload))
 
 
-def _entries(modules: Path, busybox: Path, arguments: str) -> Iterator[_Entry]:
+def _entries(modules: Path, busybox: Path, arguments: str, payload: Payload) -> Iterator[_Entry]:
     program, folder = stat.S_IFREG | 0o755, stat.S_IFDIR | 0o755
     for name in ("bin", "modules", "project", "project/tests"):
         yield _Entry(name, folder)
-    yield _Entry("init", program, _INIT.encode())
+    yield _Entry("init", program, (_INIT + payload.init).encode())
     yield _Entry("bin/busybox", program, busybox.read_bytes())
     found = _modules(modules)
     for name, data in found.items():
         yield _Entry(f"modules/{name}.ko", program, data)
     yield _Entry("modules/order", program, "\n".join(found).encode())
-    yield _Entry("project/start", program, _START.format(site=SITE).encode())
+    yield _Entry("project/start", program, payload.start.encode())
     yield _Entry("project/arguments", program, arguments.encode())
     yield _Entry("project/tests/__init__.py", program)
-    for name in _PROJECT:
+    for name in payload.folders:
         yield from _tree(name)
 
 

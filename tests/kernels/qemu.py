@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.kernels.initramfs import initramfs
+from tests.kernels.initramfs import CHECKOUT, Payload, initramfs
 from tests.kernels.problem import KernelsError
 
 MEMORY_MIB = 768
@@ -41,6 +41,7 @@ class Guest:
     arguments: str
     seconds: float
     counted: bool = False
+    payload: Payload = CHECKOUT
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def require(architecture: str) -> None:
 def _command(guest: Guest, folder: Path) -> list[str]:
     program, machine, processor, console, parameters = _MACHINES[guest.architecture]
     (folder / "initramfs").write_bytes(
-        initramfs(_one(guest.kernel, "modules/*"), guest.busybox, guest.arguments)
+        initramfs(_one(guest.kernel, "modules/*"), guest.busybox, guest.arguments, guest.payload)
     )
     command = [program, "-accel", "tcg", "-cpu", processor, "-machine", machine, "-m", str(MEMORY_MIB)]
     command += ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]

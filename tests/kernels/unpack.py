@@ -54,7 +54,7 @@ def _build(archive: Archive, packages: Sequence[str], home: Path) -> None:
         root, unfinished = Path(scratch, "root"), Path(scratch, "home")
         unfinished.mkdir()
         _fill(root, debs, archive.architecture)
-        _pack(root, unfinished / "root.ext4")
+        pack(root, unfinished / "root.ext4")
         shutil.copy(root / "usr/bin/busybox", unfinished / "busybox")
         _forget(home)
         unfinished.rename(home)
@@ -78,6 +78,22 @@ def kernel_tree(archive: Archive, folder: Path) -> Path:
             unfinished.rename(tree)
         archive.clean()
     return tree
+
+
+def busybox(archive: Archive, folder: Path) -> Path:
+    """A static busybox, fetched where it is missing."""
+    archive.update()
+    names = archive.files(["busybox-static"])
+    home = folder / f"busybox-{archive.suite}-{archive.architecture}-{_key(names)}"
+    with archive.alone():
+        if not home.is_dir():
+            debs = archive.fetch(["busybox-static"])
+            with tempfile.TemporaryDirectory(dir=folder) as scratch:
+                _unpack(Path(scratch, "tree"), debs)
+                _forget(home)
+                Path(scratch, "tree").rename(home)
+            archive.clean()
+    return next(path for path in (home / "bin/busybox", home / "usr/bin/busybox") if path.is_file())
 
 
 def _version(names: Sequence[str], package: str) -> str:
@@ -123,7 +139,8 @@ def _unpack(target: Path, debs: Sequence[Path]) -> None:
             raise KernelsError(f"{deb.name} cannot be unpacked: {told.decode(errors='replace').strip()}")
 
 
-def _pack(root: Path, image: Path) -> None:
+def pack(root: Path, image: Path) -> None:
+    """The folder ``root`` as an ext4 file system in ``image``, with room to spare. Raises KernelsError."""
     size = sum(path.lstat().st_size + 4096 for path in root.rglob("*")) >> 20
     command = ["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-E", "root_owner=0:0"]
     _run([*command, "-d", str(root), str(image), f"{size * 11 // 10 + _SPARE_MIB}M"])

@@ -51,6 +51,11 @@ def unmount(target: str, flags: int = 0) -> None:
     _checked(_libc.umount2(target.encode(), flags), target)
 
 
+def pivot_root(new: str, old: str) -> None:
+    """pivot_root(2); raises OSError."""
+    _checked(_libc.pivot_root(new.encode(), old.encode()), new)
+
+
 def _checked(result: int, what: str) -> None:
     if result:
         number = ctypes.get_errno()
