@@ -3,14 +3,16 @@
 # The base only builds. What the image holds are files of Debian packages and wheels that are pinned by version and
 # checksum (scripts/image_build/packages.lock, requirements.lock), so another base of Debian 12 gives the same image.
 #
-# `scripts/image` builds it here. By hand, and for another architecture without emulation, for nothing of it runs:
-#   buildah build --layers --platform linux/arm64 --timestamp 315532800 --build-arg VERSION=… --build-arg CREATED=… .
+# `scripts/image` builds it, and labels it with what it knows. By hand, with BuildKit or buildah:
+#   docker build --build-arg BASE=debian:bookworm-slim --label org.opencontainers.image.source=https://… .
+# For another architecture --platform linux/arm64: nothing of it runs, so it needs no emulation. buildah 1.28, which
+# Debian 12 has, asks for --build-arg BUILDPLATFORM=linux/amd64 then, the machine's own.
 ARG BASE=debian:bookworm-slim
-# Of the machine that builds; builders set it, old ones of buildah want it named, as scripts/image does.
-ARG BUILDPLATFORM
 
+# BUILDPLATFORM and TARGETARCH are the builders' own. A line `ARG BUILDPLATFORM` here would empty the one for some of
+# them, and a default for the other would have BuildKit fill an image for arm64 with files for amd64.
 FROM --platform=$BUILDPLATFORM ${BASE} AS build
-ARG TARGETARCH=amd64
+ARG TARGETARCH
 # One time for every file of every version: a layer that has not changed is not fetched again.
 ARG SOURCE_DATE_EPOCH=315532800
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/image SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} LC_ALL=C.UTF-8
@@ -27,12 +29,12 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf,mode=0444 \
     --mount=type=secret,id=certificates,target=/etc/ssl/certs/ca-certificates.crt,mode=0444 \
     python3 -m scripts.image_build wheels --architecture "$TARGETARCH"
 COPY . /source
-ARG VERSION
+ARG VERSION=0.1.0
 ARG CREATED
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf,mode=0444 \
     --mount=type=secret,id=certificates,target=/etc/ssl/certs/ca-certificates.crt,mode=0444 \
     python3 -m scripts.image_build sensor --architecture "$TARGETARCH" --version "$VERSION" \
-        --created "$CREATED"
+        --created "${CREATED:-1980-01-01T00:00:00Z}"
 
 FROM scratch
 # What changes least comes first.
@@ -43,14 +45,10 @@ COPY --from=build /layers/sensor /
 # /dev/shm is a tmpfs that every container runtime mounts: with it, a read-only root needs no volume for /tmp. BCC's
 # loader writes eight small headers there, and they are gone when it has compiled.
 ENV PATH=/usr/local/bin:/usr/bin TMPDIR=/dev/shm
-ARG VERSION
-ARG REVISION
-ARG CREATED
+ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="runtime-sensor" \
       org.opencontainers.image.description="Reports which language packages the containers of a Kubernetes node really load, seen with eBPF" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.created="${CREATED}" \
       org.opencontainers.image.licenses="Apache-2.0 AND (GPL-2.0-only OR Apache-2.0)"
 # Not root, unless asked for: `node` needs root and its capabilities (docs/decisions/0013-image.md), which the chart sets.
 USER 65532:65532

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,8 @@ from scripts.image_build.packages import Package
 from scripts.image_build.problem import ImageError
 from scripts.image_build.sbom import document
 from scripts.image_build.wheels import SITE, compile_all
+from sensor import __version__
+from tests.image.storage import PROJECT
 
 _MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
 
@@ -154,6 +157,83 @@ def test_bill_of_materials_depends_on_what_is_there_alone(tmp_path: Path) -> Non
         "pkg:deb/debian/libx@1%3A2%2Bb1?arch=amd64&distro=debian-12&upstream=x",
         "pkg:pypi/a-b@1",
     ]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A repository with what scripts/image reads before it builds."""
+    for name in ("scripts/image", "sensor/__init__.py", ".dockerignore", "Dockerfile"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(PROJECT / name, tmp_path / name)
+    _git(tmp_path, "init", "--quiet")
+    _git(tmp_path, "add", ".")
+    _git(tmp_path, "-c", "user.name=a", "-c", "user.email=a@b.example", "commit", "--quiet", "--message=x")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("origin", "source"),
+    [
+        ("", None),
+        ("git@git.example:team/sensor.git", None),
+        ("/srv/git/sensor", None),
+        ("https://git.example/team/sensor", "https://git.example/team/sensor"),
+        ("https://somebody:s3cret@git.example/team/sensor", "https://git.example/team/sensor"),
+        ("https://git.example/team/sensor?token=s3cret", None),
+    ],
+)
+def test_labels_name_an_address_that_git_knows_and_no_secret(
+    checkout: Path, origin: str, source: str | None
+) -> None:
+    if origin:
+        _git(checkout, "remote", "add", "origin", origin)
+    told = _labels(checkout)
+    assert told.get("source") == told.get("url") == source
+    assert set(told) - {"source", "url"} == {"created", "revision"}
+    assert "s3cret" not in str(told)
+
+
+def test_labels_that_are_given_come_first(checkout: Path) -> None:
+    _git(checkout, "remote", "add", "origin", "https://git.example/mirror")
+    given = {
+        "source": "https://git.example/sensor",
+        "vendor": "Some One",
+        "documentation": "https://docs.example/",
+    }
+    told = _labels(checkout, *(f"--{name}={value}" for name, value in given.items()))
+    assert {name: told[name] for name in given} == given
+    assert told["url"] == given["source"]
+
+
+def test_a_label_with_a_password_is_refused(checkout: Path) -> None:
+    done = _image(checkout, "--labels", "--source", "https://a:s3cret@git.example/sensor")
+    assert done.returncode == 1
+    assert "neither user nor password" in done.stderr
+    assert "s3cret" not in done.stderr + done.stdout
+
+
+def test_a_plain_build_says_which_version_it_is() -> None:
+    """``docker build`` without arguments takes it from the Dockerfile, and the architecture from the builder:
+    a default of ours would count more than its own."""
+    text = (PROJECT / "Dockerfile").read_text()
+    assert re.findall(r"^ARG VERSION=(.*)$", text, re.MULTILINE) == [__version__, __version__]
+    assert re.findall(r"^ARG (TARGETARCH|BUILDPLATFORM)(.*)$", text, re.MULTILINE) == [("TARGETARCH", "")]
+
+
+def _labels(checkout: Path, *arguments: str) -> dict[str, str]:
+    done = _image(checkout, "--labels", *arguments)
+    assert done.returncode == 0, done.stderr
+    lines = (line.split("=", 1) for line in done.stdout.splitlines())
+    return {name.removeprefix("org.opencontainers.image."): value for name, value in lines}
+
+
+def _image(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(checkout / "scripts/image"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)
 
 
 def _without_rebuild(version: str) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -49,6 +50,14 @@ def test_labels(image: Image) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", labels[f"{prefix}created"])
     assert "Apache-2.0" in labels[f"{prefix}licenses"]
     assert labels[f"{prefix}description"]
+    shown = subprocess.run(
+        [PROJECT / "scripts/image", "--labels"], capture_output=True, text=True, check=True
+    )
+    told = dict(line.split("=", 1) for line in shown.stdout.splitlines())
+    del told[f"{prefix}revision"], told[f"{prefix}created"]  # a commit since then changes them
+    assert told.items() <= labels.items()
+    optional = {f"{prefix}{name}" for name in ("source", "url", "documentation", "vendor")}
+    assert labels.keys() & optional == told.keys(), "of an earlier build"
 
 
 def test_starts_without_a_shell_as_nobody_in_particular(image: Image) -> None:

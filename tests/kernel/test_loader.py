@@ -111,12 +111,16 @@ def test_a_loader_that_hangs_is_given_up(real_kernel: None, tmp_path: Path) -> N
     assert loaders() == []
 
 
-def test_a_loader_that_is_killed_is_told_and_the_next_start_works(real_kernel: None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "cure"), [(9, "out of memory"), (4, "or this image lacks something")])
+def test_a_loader_that_is_killed_is_told_and_the_next_start_works(
+    real_kernel: None, tmp_path: Path, number: int, cure: str
+) -> None:
     os.mkfifo(tmp_path / "exec.c")
-    killer = threading.Thread(target=kill_loader)
+    killer = threading.Thread(target=kill_loader, args=(number,))
     killer.start()
-    with pytest.raises(CaptureError, match=r"ended without an answer \(signal 9"):
+    with pytest.raises(CaptureError, match=rf"ended without an answer \(signal {number}") as raised:
         handover.load(request(bpf_folder=str(tmp_path)))
+    assert cure in raised.value.cure
     killer.join()
     assert probe()[0] in LABELS
 
@@ -132,9 +136,9 @@ def loaders() -> list[int]:
     return [int(pid) for pid in found.stdout.split()]
 
 
-def kill_loader() -> None:
+def kill_loader(number: int) -> None:
     until(loaders)
-    os.kill(loaders()[0], 9)
+    os.kill(loaders()[0], number)
 
 
 def test_the_agent_never_maps_llvm(real_kernel: None) -> None:

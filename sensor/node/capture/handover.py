@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +20,11 @@ LOADER_TIMEOUT = 30.0
 _MAX_DESCRIPTORS = 32
 _MAX_ANSWER = 65536
 _LOG_LINES = 15
+_CURES: dict[int, str] = {
+    signal.SIGKILL: "out of memory? the loader needs 256 MiB for about a second",
+    # What a call into a library ends with that our image only has a stub of.
+    signal.SIGILL: "this processor or this image lacks something: report it with what `doctor` prints",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +145,7 @@ def _take_over(answer: dict[str, Any], descriptors: list[int], log: IO[bytes]) -
 def _died(child: subprocess.Popen[bytes], log: IO[bytes]) -> CaptureError:
     status = child.wait()
     how = f"signal {-status}" if status < 0 else f"exit status {status}"
-    cure = (
-        "out of memory? the loader needs 256 MiB for about a second"
-        if status == -9
-        else "see the lines above"
-    )
+    cure = _CURES.get(-status, "see the lines above")
     return CaptureError(f"the loader ended without an answer ({how})", cure, _last_lines(log))
 
 
