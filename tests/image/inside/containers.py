@@ -34,9 +34,14 @@ sys.exit(main())
 """The sensor's own start, but that an emulated processor may take its time to compile."""
 
 
+def capabilities() -> set[int]:
+    """What the sensor is given on this kernel, as numbers."""
+    return _CAPABILITIES | ({_SYS_RESOURCE} if _release() < (5, 11) else set())
+
+
 def sensor(*arguments: str, output: IO[bytes], log: IO[bytes]) -> subprocess.Popen[bytes]:
     """``runtime-sensor`` with ``arguments``, as root with the capabilities that it needs."""
-    kept = _CAPABILITIES | ({_SYS_RESOURCE} if _release() < (5, 11) else set())
+    kept = capabilities()
 
     def enclose() -> None:
         libc.unshare_mounts()

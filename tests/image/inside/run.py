@@ -75,6 +75,8 @@ def _doctor(ordered: Order) -> str:
         told = output.read().decode()
     assert status == 0, f"exit status {status}: {told}"
     found = {finding["what"]: finding for finding in json.loads(told)["findings"]}
+    held = [name for name in found if name.startswith("CAP_") and found[name]["found"].startswith("held")]
+    assert len(held) == len(containers.capabilities()), f"not with these alone: {held}"
     assert found["hook"]["found"].startswith(f"{LABELS[ordered.hooks[0]]}: "), found["hook"]
     refused = {what.partition(" ")[2] for what in found if what.startswith("hook ")} - {"limits"}
     assert refused == {LABELS[name] for name in ordered.absent}, refused
