@@ -52,6 +52,13 @@ RUNTIME_SENSOR = (
     _on("deployment privileged, which means nothing there", **_CLUSTER, securityContext__privileged=True),
     _on("deployment on OpenShift", *_ON_OPENSHIFT, **_CLUSTER, openshift__enabled=True),
     _on("AWS with groupsScopes", **_AWS, aws__groupsScopes=True),
+    _on(
+        "AWS by Pod Identity, in regions",
+        **_AWS,
+        aws__usePodIdentity=True,
+        aws__region="eu-west-1",
+        aws__failoverRegion="eu-central-1",
+    ),
     _on("name", nameOverride="loaded"),
     _on("full name", fullnameOverride="sensor-of-team-a"),
     _on("release that does not name the chart", release="blue"),

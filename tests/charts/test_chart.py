@@ -193,7 +193,11 @@ def test_what_documents_set_is_taken(path: Path) -> None:
     for placeholder, value in stand_in.items():
         text = text.replace(placeholder, value)
     for line in text.splitlines():
-        if line.lstrip().startswith(("helm install", "helm upgrade")):
+        # AWS's chart has its own values.
+        if (
+            line.lstrip().startswith(("helm install", "helm upgrade"))
+            and " aws-secrets-manager/secrets-store-csi-driver-provider-aws " not in line
+        ):
             words = shlex.split(line)
             options = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
             template(rendered.CHART, {}, *[f"--set={each}" for each in options])

@@ -100,7 +100,6 @@ def test_a_secret_in_aws_with_snyk_token_alone_is_enough() -> None:
     (synced,) = found["spec"]["secretObjects"]
     assert synced["secretName"] == "snyk-runtime-sensor-secret"
     assert synced["data"] == [{"key": "snykToken", "objectName": "snykToken"}]
-    assert _env("seed's AWS")["SNYK_TOKEN"]["secretKeyRef"]["key"] == "snykToken"
     spec = pod_spec(rendered.manifests("seed's AWS"))
     (volume,) = [each for each in spec["volumes"] if "csi" in each]
     assert volume["csi"]["volumeAttributes"]["secretProviderClass"] == found["metadata"]["name"]
@@ -108,9 +107,43 @@ def test_a_secret_in_aws_with_snyk_token_alone_is_enough() -> None:
     assert not [each for each in spec["volumes"] if "secret" in each]
 
 
+@pytest.mark.parametrize("name", ["seed's AWS", "deployment with AWS", "AWS with groupsScopes"])
+def test_what_comes_from_aws_is_read_from_the_volume(name: str) -> None:
+    """A file changes with the driver's rotation, a variable with the pod; and the Secret may never come."""
+    found = rendered.manifests(name)
+    (volume,) = [each for each in pod_spec(found)["volumes"] if "csi" in each]
+    (folder,) = [
+        each["mountPath"] for each in container(found)["volumeMounts"] if each["name"] == volume["name"]
+    ]
+    _, asked = _parameters(name)
+    env = _env(name)
+    assert env["SNYK_TOKEN_FILE"] == f"{folder}/snykToken"
+    assert "snykToken" in asked
+    files = [each for each in _args(name) if each.startswith("--groups-scopes-file")]
+    assert files == ([f"--groups-scopes-file={folder}/groupsScopes"] if "groupsScopes" in asked else [])
+    assert not [each for each in env.values() if "secretKeyRef" in str(each)]
+    # Nothing narrows the modes of its files: AWS's provider lets all in the pod read them.
+    assert "filePermission" not in str(of_kind(found, "SecretProviderClass"))
+
+
 def test_groups_scopes_are_asked_of_aws_where_they_are_there() -> None:
-    assert _parameters("AWS with groupsScopes")[1] == ["snykToken", "groupsScopes"]
-    assert "--groups-scopes-file=/mnt/secrets-store/groupsScopes" in _args("AWS with groupsScopes")
+    found, keys = _parameters("AWS with groupsScopes")
+    assert keys == ["snykToken", "groupsScopes"]
+    assert [each["key"] for each in found["spec"]["secretObjects"][0]["data"]] == keys
+
+
+def test_the_role_and_the_region_are_the_providers_defaults_unless_named() -> None:
+    def named(name: str) -> dict[str, str]:
+        parameters = _parameters(name)[0]["spec"]["parameters"]
+        return {key: value for key, value in parameters.items() if key != "objects"}
+
+    assert named("seed's AWS") == {}
+    # All parameters are texts.
+    assert named("AWS by Pod Identity, in regions") == {
+        "usePodIdentity": "true",
+        "region": "eu-west-1",
+        "failoverRegion": "eu-central-1",
+    }
 
 
 def test_state_on_the_node_is_asked_for_and_of_one_release() -> None:

@@ -61,6 +61,9 @@ RUNTIME_SENSOR = (
     Wrong("networkPolicy.upstreamCidrs", ["api.snyk.io"], ("networkPolicy", "upstreamCidrs")),
     Wrong("podMonitor.interval", "often", ("podMonitor", "interval")),
     Wrong("openshift.scc", True, ("openshift", "scc")),
+    Wrong("aws.usePodIdentity", "yes", ("aws", "usePodIdentity")),
+    Wrong("aws.region", "Frankfurt", ("aws", "region")),
+    Wrong("aws.failoverRegion", "eu", ("aws", "failoverRegion")),
 )
 
 WRONG_VALUES: tuple[Wrong, ...] = (*RUNTIME_SENSOR,)

@@ -27,12 +27,10 @@
 - name: SNYK_API_BASE_URL
   value: {{ .Values.snykAPIBaseURL | quote }}
 {{- if eq .Values.secretProvider "aws" }}
-# The CSI driver makes this secret when it has mounted the volume; the kubelet waits for it.
-- name: SNYK_TOKEN
-  valueFrom:
-    secretKeyRef:
-      name: {{ .Values.secretName }}
-      key: snykToken
+# A file that the driver's rotation replaces: another token is taken without a restart. Nothing here waits for the
+# secret that the driver makes of it, which needs rights that it may not have been given.
+- name: SNYK_TOKEN_FILE
+  value: /mnt/secrets-store/snykToken
 {{- else }}
 # A file, not a variable: another token is taken without a restart.
 - name: SNYK_TOKEN_FILE

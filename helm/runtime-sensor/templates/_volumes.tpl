@@ -43,6 +43,7 @@ Files of the pod. None of the node: the sensor sees its container runtime and cg
     sizeLimit: {{ add .Values.sensor.state.limitMiB 32 }}Mi
 {{- end }}
 {{- if eq .Values.secretProvider "aws" }}
+# AWS's provider makes its files readable for everybody in the pod: for the user of workloadType=deployment too.
 - name: secrets-store
   csi:
     driver: secrets-store.csi.k8s.io

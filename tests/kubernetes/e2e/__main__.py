@@ -15,6 +15,7 @@ from tests.ground.interrupt import Interrupted, interrupt_on_signals
 from tests.ground.problem import GroundError
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.e2e import chart_repository
+from tests.kubernetes.e2e.aws import check_aws
 from tests.kubernetes.e2e.checks import Checks
 from tests.kubernetes.e2e.daemonset import check_daemonset
 from tests.kubernetes.e2e.deployment_mode import check_deployment
@@ -27,6 +28,7 @@ from tests.kubernetes.problem import KubernetesError
 SCENARIOS: dict[str, Callable[[Stage, Checks], None]] = {
     "daemonset": check_daemonset,
     "deployment": check_deployment,
+    "aws": check_aws,
 }
 """Each begins and ends with a cluster in which no release is."""
 
