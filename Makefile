@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test unit test-cluster apiserver charts addon image cluster cluster-down test-kubernetes e2e kernels demo accuracy fuzz bench chaos endurance proto lock clean
+.PHONY: help setup lint test unit test-cluster apiserver charts addon image image-kernels cluster cluster-down test-kubernetes e2e kernels demo accuracy fuzz bench chaos endurance proto lock clean
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
 help:  # list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## install what is missing (distribution packages, .venv); nothing to do takes under 2 s
 	@scripts/setup
@@ -34,6 +34,10 @@ addon: charts  ## the chart as an EKS add-on, checked by AWS's rules, into dist/
 
 image: setup  ## as root: the container image; IMAGE="--arch arm64" for that one, IMAGE=--again builds twice and compares
 	@scripts/image $(IMAGE)
+
+image-kernels: setup  ## as root: the image itself on stock Debian kernels, both architectures; IMAGE_KERNELS="--kernel 6.1"
+	@scripts/setup kernels
+	@$(BIN)/python -m tests.image $(IMAGE_KERNELS)
 
 cluster: setup  ## as root: a real Kubernetes of one node on this machine, apart from it; builds its programs once (minutes)
 	@$(BIN)/python -m tests.kubernetes up

@@ -28,7 +28,7 @@ Files of the pod. None of the node: the sensor sees its container runtime and cg
 {{- end }}
 
 {{- define "sensor.volumes" -}}
-# The root file system is read-only. What is compiled for this kernel passes through here.
+# The root file system is read-only. What the compiler reads passes through /dev/shm, or here where that is closed.
 - name: tmp
   emptyDir:
     sizeLimit: 64Mi
