@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import TextIO
 
 from sensor import __version__
-from sensor.node.preflight import Finding, Status, findings
+from sensor.node.preflight.checks import findings
+from sensor.node.preflight.finding import Finding, Status
 
 _COLOURS = {Status.OK: "\033[32m", Status.WARN: "\033[33m", Status.FAIL: "\033[31m"}
 

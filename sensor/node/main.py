@@ -12,7 +12,7 @@ from pathlib import Path
 from sensor.config.node import NodeSettings
 from sensor.delivery.sink import SinkError
 from sensor.kube.errors import KubeError
-from sensor.node import preflight, privileges
+from sensor.node import privileges
 from sensor.node.backfill.processes import ProcessTable
 from sensor.node.capture.capture import Capture, CaptureSettings
 from sensor.node.capture.errors import CaptureError
@@ -36,6 +36,7 @@ from sensor.node.inventory import GRACE, Inventory
 from sensor.node.metrics.node import register as register_metrics
 from sensor.node.natives import Natives
 from sensor.node.pipeline import Pipeline
+from sensor.node.preflight.capabilities import missing_capabilities
 from sensor.node.program import bound_allocator, flush, serve, stop_on_signals
 from sensor.node.reporter import Reporter
 from sensor.node.resolve.dispatch import Dispatcher
@@ -95,7 +96,7 @@ def run(settings: NodeSettings) -> int:
 
 def _tell_missing_capabilities() -> None:
     """Before anything fails for want of one: what is refused then names the call, not the capability."""
-    for finding in preflight.missing_capabilities(Path("/")):
+    for finding in missing_capabilities(Path("/")):
         log.log(logging.WARNING if finding.cure else logging.INFO, "%s", finding.sentence)
 
 

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from sensor.node import doctor, preflight
-from sensor.node.preflight import Finding, Status
+from sensor.node import doctor
+from sensor.node.preflight import checks, programs
+from sensor.node.preflight.capabilities import capabilities
+from sensor.node.preflight.finding import Finding, Status
+from sensor.node.preflight.kernel import kernel, kernel_types, lockdown, perf_event_paranoid
+from sensor.node.preflight.node import cgroups, runtimes
 
 EVERYTHING = (1 << 41) - 1
 
@@ -42,17 +46,17 @@ def with_capabilities(root: Path, held: int) -> Path:
     ],
 )
 def test_kernel_versions(release: str, status: Status) -> None:
-    finding = only(preflight.kernel(release))
+    finding = only(kernel(release))
     assert finding.status is status
     assert bool(finding.cure) == (status is Status.FAIL)
 
 
 def test_a_kernel_without_types(tmp_path: Path) -> None:
-    assert "mount the node's /sys" in only(preflight.kernel_types(tmp_path)).cure
+    assert "mount the node's /sys" in only(kernel_types(tmp_path)).cure
     (tmp_path / "sys/kernel").mkdir(parents=True)
-    assert "CONFIG_DEBUG_INFO_BTF=y" in only(preflight.kernel_types(tmp_path)).cure
+    assert "CONFIG_DEBUG_INFO_BTF=y" in only(kernel_types(tmp_path)).cure
     write(tmp_path, "sys/kernel/btf/vmlinux", "x" * 1_500_000)
-    assert only(preflight.kernel_types(tmp_path)) == Finding("kernel types", Status.OK, "BTF, 1.5 MB")
+    assert only(kernel_types(tmp_path)) == Finding("kernel types", Status.OK, "BTF, 1.5 MB")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +81,7 @@ def test_a_kernel_without_types(tmp_path: Path) -> None:
     ],
 )
 def test_capabilities_by_name(tmp_path: Path, held: int, release: str, not_ok: dict[str, Status]) -> None:
-    found = list(preflight.capabilities(with_capabilities(tmp_path, held), release))
+    found = list(capabilities(with_capabilities(tmp_path, held), release))
     assert [finding.what for finding in found] == [
         "CAP_BPF",
         "CAP_PERFMON",
@@ -99,8 +103,8 @@ def test_capabilities_by_name(tmp_path: Path, held: int, release: str, not_ok: d
     ],
 )
 def test_lockdown(tmp_path: Path, text: str, status: Status, found: str) -> None:
-    assert only(preflight.lockdown(tmp_path)).status is Status.OK
-    finding = only(preflight.lockdown(write(tmp_path, "sys/kernel/security/lockdown", text)))
+    assert only(lockdown(tmp_path)).status is Status.OK
+    finding = only(lockdown(write(tmp_path, "sys/kernel/security/lockdown", text)))
     assert (finding.status, finding.found) == (status, found)
 
 
@@ -117,7 +121,7 @@ def test_lockdown(tmp_path: Path, text: str, status: Status, found: str) -> None
 def test_perf_event_paranoid(tmp_path: Path, value: str, held: int, status: Status) -> None:
     with_capabilities(tmp_path, held)
     write(tmp_path, "proc/sys/kernel/perf_event_paranoid", value + "\n")
-    assert only(preflight.perf_event_paranoid(tmp_path)).status is status
+    assert only(perf_event_paranoid(tmp_path)).status is status
 
 
 @pytest.mark.parametrize(
@@ -131,23 +135,23 @@ def test_perf_event_paranoid(tmp_path: Path, value: str, held: int, status: Stat
 )
 def test_cgroup_versions(tmp_path: Path, types: list[str], found: str) -> None:
     lines = [f"3{i} 2 0:2{i} / /mnt/{i} rw shared:5 - {kind} {kind} rw\n" for i, kind in enumerate(types)]
-    finding = only(preflight.cgroups(write(tmp_path, "proc/self/mountinfo", "".join(lines))))
+    finding = only(cgroups(write(tmp_path, "proc/self/mountinfo", "".join(lines))))
     assert finding.found == found
     assert finding.status is (Status.FAIL if types == ["tmpfs"] else Status.OK)
 
 
 def test_runtimes(tmp_path: Path) -> None:
-    assert only(preflight.runtimes(tmp_path)).status is Status.WARN
+    assert only(runtimes(tmp_path)).status is Status.WARN
     write(tmp_path, "run/k3s/containerd/containerd.sock", "")
     write(tmp_path, "run/crio/crio.sock", "")
-    finding = only(preflight.runtimes(tmp_path))
+    finding = only(runtimes(tmp_path))
     assert finding.found == "containerd (/run/k3s/containerd/containerd.sock), cri-o (/run/crio/crio.sock)"
 
 
 def test_bcc_is_never_imported_by_the_checks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "bcc.py").write_text("raise SystemExit('a file of the current folder was run')")
     monkeypatch.chdir(tmp_path)
-    finding = only(preflight.bcc())
+    finding = only(programs.bcc())
     assert finding.status is Status.OK, finding
     assert "bcc/__init__.py" in finding.found
     import sys
@@ -158,8 +162,8 @@ def test_bcc_is_never_imported_by_the_checks(monkeypatch: pytest.MonkeyPatch, tm
 def test_a_check_that_breaks_is_a_failure_and_the_rest_goes_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(preflight, "hook", lambda: iter([Finding("hook", Status.OK, "not tried")]))
-    found = {finding.what: finding for finding in preflight.findings(tmp_path)}
+    monkeypatch.setattr(checks, "hook", lambda: iter([Finding("hook", Status.OK, "not tried")]))
+    found = {finding.what: finding for finding in checks.findings(tmp_path)}
     assert found["cgroups"].status is Status.FAIL  # no /proc there
     assert found["cgroups"].found.startswith("the check broke: FileNotFoundError")
     assert found["capabilities"].status is Status.FAIL
