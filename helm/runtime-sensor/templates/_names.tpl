@@ -31,8 +31,8 @@ app.kubernetes.io/managed-by: Helm
 {{- end }}
 
 {{- define "app.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "app.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "app.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{/* Takes {image, appVersion}: an image's value and the tag for where it has none. Never `latest`. */}}

@@ -9,6 +9,21 @@
 {{- end }}
 {{- end }}
 
+{{/*
+By what the workload knows its pods: Kubernetes never lets it be changed. Snyk's chart gives its workload the chart's
+name, whatever the release is called. Where ours comes out the same, as for a release called `runtime-sensor`, its
+selector is Snyk's too, else an upgrade from that chart would be refused. That name is there once in a namespace, and
+no other release's pods have the label, so that two releases never know each other's pods.
+*/}}
+{{- define "sensor.selectorLabels" -}}
+{{- if eq (include "app.fullname" .) (include "app.name" .) -}}
+app.kubernetes.io/name: {{ include "app.name" . | quote }}
+control-plane: runtime-sensor
+{{- else -}}
+{{ include "app.selectorLabels" . }}
+{{- end }}
+{{- end }}
+
 {{- define "sensor.caConfigMap" -}}
 {{- if .Values.caBundle.pem }}{{ include "app.fullname" . }}-ca{{ else }}{{ .Values.caBundle.configMap }}{{ end }}
 {{- end }}
@@ -25,8 +40,10 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   labels:
-    {{- include "app.selectorLabels" . | nindent 4 }}
-    {{- with omit .Values.sensor.podLabels "app.kubernetes.io/name" "app.kubernetes.io/instance" }}
+    {{- $selected := include "sensor.selectorLabels" . | fromYaml }}
+    {{- $labels := merge $selected (include "app.selectorLabels" . | fromYaml) }}
+    {{- toYaml $labels | nindent 4 }}
+    {{- with omit .Values.sensor.podLabels "app.kubernetes.io/name" "app.kubernetes.io/instance" "control-plane" }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
 spec:
