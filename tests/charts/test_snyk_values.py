@@ -201,12 +201,48 @@ def _identities(found: list[Manifest]) -> set[tuple[str, str, str]]:
     return {(each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]) for each in found}
 
 
+_ALSO_NAMED = (
+    "release that is called as the chart",
+    "deployment that is called as the chart",
+    "release that is called as its nameOverride",
+)
+_OTHERS = (
+    *("defaults", "deployment", "name", "full name", "pod's annotations and labels"),
+    *("release that does not name the chart", "release of digits"),
+)
+
+
 def test_selectors_choose_the_pods_of_one_release() -> None:
-    for name in ("defaults", "deployment", "name", "full name", "pod's annotations and labels"):
-        spec = workload(rendered.manifests(name))["spec"]
-        chosen = spec["selector"]["matchLabels"].items()
-        assert chosen <= spec["template"]["metadata"]["labels"].items()
-        assert "app.kubernetes.io/instance" in dict(chosen)
+    named = [workload(rendered.manifests(name))["spec"] for name in (*_ALSO_NAMED, *_OTHERS)]
+    for one in named:
+        chosen, own = one["selector"]["matchLabels"].items(), _release(one)
+        assert chosen <= one["template"]["metadata"]["labels"].items()
+        for other in named:
+            if _release(other) != own:
+                assert not chosen <= other["template"]["metadata"]["labels"].items(), (own, _release(other))
+
+
+def _release(spec: Manifest) -> tuple[str, str]:
+    labels = spec["template"]["metadata"]["labels"]
+    return labels["app.kubernetes.io/instance"], labels["app.kubernetes.io/name"]
+
+
+@pytest.mark.parametrize("name", _ALSO_NAMED)
+def test_a_workload_that_snyks_chart_names_so_too_has_the_selector_that_it_has_there(name: str) -> None:
+    """Kubernetes never changes one. From snyk/runtime-sensor, helm/runtime-sensor/templates."""
+    found = workload(rendered.manifests(name))
+    called = found["metadata"]["name"]
+    expected = {"app.kubernetes.io/name": called, "control-plane": "runtime-sensor"}
+    assert found["spec"]["selector"]["matchLabels"] == expected
+
+
+def test_labels_of_ones_own_do_not_bring_a_pod_under_another_release() -> None:
+    labels = {"control-plane": "runtime-sensor", "app.kubernetes.io/instance": "other", "team": "a"}
+    text = template(rendered.CHART, {"sensor.podLabels": labels})
+    found = workload(parse(text))["spec"]["template"]["metadata"]["labels"]
+    assert found["team"] == "a"
+    assert "control-plane" not in found
+    assert found["app.kubernetes.io/instance"] == "my-runtime-sensor"
 
 
 def test_another_certificate_makes_new_pods() -> None:

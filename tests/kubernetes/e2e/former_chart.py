@@ -17,27 +17,32 @@ from tests.ground.problem import GroundError
 from tests.kubernetes.e2e.checks import Checks
 from tests.kubernetes.e2e.release import Release
 from tests.kubernetes.e2e.stage import GROUP, Stage
+from tests.kubernetes.node import PAUSE
 from tests.kubernetes.workloads import wait_for
 
 CHART = Path(__file__).with_suffix("")
 NAMESPACE = "snyk-runtime-sensor"
-_NAMED = "former-secret"
+_SECRET = "former-secret"
+_DOCUMENTED = (
+    *("--set", f"secretName={_SECRET}"),
+    *("--set", "clusterName=prod"),
+    *("--set", f"snykGroupId={GROUP}"),
+)
 _RELEASES = ("my-runtime-sensor", "runtime-sensor")
 """What people call it: as documented for the installation, and as documented for the upgrade."""
 
 
 def check_upgrade_from_former_chart(stage: Stage, checks: Checks) -> None:
     """For each of the names that the documents give a release; nothing is left at the end."""
-    documented = ("--set", f"secretName={_NAMED}", "--set", "clusterName=prod", "--set", f"snykGroupId={GROUP}")
     for name in _RELEASES:
         release = Release(stage, name, NAMESPACE)
         with _namespace(stage):
             before = release.objects()
             with checks.check(f"Snyk's chart is installed as {name}"):
-                stage.helm("install", name, *documented, "-n", NAMESPACE, str(CHART))
+                stage.helm("install", name, *_DOCUMENTED, "-n", NAMESPACE, str(CHART))
                 _wait_for_former_pod(stage)
             with checks.check(f"its command, with our chart, makes ours of {name}"):
-                release.upgrade(*documented, *_upstream(stage))
+                release.upgrade(*_DOCUMENTED, *_upstream(stage))
                 release.wait_until_ready()
                 _assert_only_ours(stage, release)
             with checks.check(f"{name} goes back to Snyk's chart"):
@@ -48,7 +53,7 @@ def check_upgrade_from_former_chart(stage: Stage, checks: Checks) -> None:
                     release.upgrade("--reuse-values", *_upstream(stage))
                 _wait_for_former_pod(stage)
             with checks.check(f"{name} becomes ours again"):
-                release.upgrade(*documented, *_upstream(stage))
+                release.upgrade(*_DOCUMENTED, *_upstream(stage))
                 release.wait_until_ready()
                 _assert_only_ours(stage, release)
             with checks.check(f"uninstalling {name} leaves nothing of either chart"):
@@ -58,7 +63,7 @@ def check_upgrade_from_former_chart(stage: Stage, checks: Checks) -> None:
 
 @contextlib.contextmanager
 def _namespace(stage: Stage) -> Iterator[None]:
-    stage.make_namespace(NAMESPACE, _NAMED)
+    stage.make_namespace(NAMESPACE, _SECRET)
     try:
         yield
     finally:
@@ -76,9 +81,8 @@ def _wait_for_former_pod(stage: Stage) -> None:
     """One pod, and that of the former chart, runs."""
 
     def running() -> bool | None:
-        pods = _pods(stage)
-        images = [pod["spec"]["containers"][0]["image"] for pod in pods]
-        return images == ["registry.k8s.io/pause:3.10"] and pods[0]["status"]["phase"] == "Running" or None
+        found = [(pod["spec"]["containers"][0]["image"], pod["status"]["phase"]) for pod in _pods(stage)]
+        return found == [(PAUSE, "Running")] or None
 
     wait_for(running, "the former chart's pod alone", lambda: str([pod["status"] for pod in _pods(stage)]))
 
