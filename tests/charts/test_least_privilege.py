@@ -58,6 +58,13 @@ def test_no_folder_of_the_node_is_mounted_but_the_one_for_state() -> None:
         assert paths == ([state] if name == "state on the node" else [])
 
 
+@pytest.mark.parametrize("name", ["defaults", "deployment", "certificates", "AWS with groupsScopes"])
+def test_what_can_be_written_to_is_the_state_and_the_folder_for_temporary_files(name: str) -> None:
+    mounts = container(rendered.manifests(name))["volumeMounts"]
+    writable = {mount["mountPath"] for mount in mounts if not mount.get("readOnly")}
+    assert writable == {"/var/lib/runtime-sensor", "/tmp"}
+
+
 def test_rights_are_those_that_are_used() -> None:
     (role,) = of_kind(rendered.manifests("defaults"), "ClusterRole")
     assert {(r["apiGroups"][0], r["resources"][0], *r["verbs"]) for r in role["rules"]} == {
