@@ -150,10 +150,13 @@ def _pod_labels(found: list[Manifest]) -> dict[str, str]:
 def test_notes_say_what_is_still_missing(tmp_path: Path) -> None:
     told = _notes(tmp_path / "a")
     assert "WARNING: snykGroupId is the default" in told
+    assert "WARNING: clusterName is dev" in told
+    assert "WARNING: sensor.image.repository is runtime-sensor, without a registry" in told
     assert "kubectl create secret generic snyk-secret" in told
     told = _notes(
         tmp_path / "b",
         "--set=snykGroupId=12345678-1234-1234-1234-123456789abc,secretProvider=aws",
+        "--set=sensor.image.repository=registry.example/runtime-sensor,clusterName=prod",
         "--api-versions=security.openshift.io/v1",
     )
     assert "WARNING" not in told
@@ -189,6 +192,7 @@ def test_what_documents_set_is_taken(path: Path) -> None:
         "YOUR_GROUP_ID": "12345678-1234-1234-1234-123456789abc",
         "YOUR_CLUSTER": "prod",
         "REGION": "eu",
+        "REGISTRY": "registry.example",
     }
     for placeholder, value in stand_in.items():
         text = text.replace(placeholder, value)

@@ -67,8 +67,10 @@ securityContext:
 priorityClassName: {{ . }}
 {{- end }}
 terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+{{- /* Of each node a pod. One for the cluster has to leave a node that has died, which is a taint NoExecute. */}}
+{{- $all := eq .Values.workloadType "daemonset" | ternary (dict "operator" "Exists") (dict "operator" "Exists" "effect" "NoSchedule") }}
 tolerations:
-  {{- .Values.tolerations | default (list (dict "operator" "Exists")) | toYaml | nindent 2 }}
+  {{- .Values.tolerations | default (list $all) | toYaml | nindent 2 }}
 nodeSelector:
   {{- merge (dict "kubernetes.io/os" "linux") .Values.nodeSelector | toYaml | nindent 2 }}
 {{- if .Values.affinity }}
