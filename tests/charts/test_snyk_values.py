@@ -163,7 +163,7 @@ def test_no_tolerations_means_all() -> None:
 
 
 def test_the_one_pod_of_a_cluster_leaves_a_node_that_has_died() -> None:
-    """Kubernetes drives it off by a taint NoExecute, and gives it five minutes for that unless it tolerates all."""
+    """Kubernetes drives it off by a taint NoExecute, after five minutes, unless it tolerates all."""
     (found,) = pod_spec(rendered.manifests("deployment"))["tolerations"]
     assert found == {"operator": "Exists", "effect": "NoSchedule"}
 
