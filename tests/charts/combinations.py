@@ -124,6 +124,7 @@ RUNTIME_SENSOR = (
         networkPolicy__extraEgress=[{"ports": [{"port": 8443, "protocol": "TCP"}]}],
     ),
     _on("network policy through a proxy", networkPolicy__enabled=True, proxy__https="http://p:3128"),
+    _on("network policy on OpenShift", *_ON_OPENSHIFT, networkPolicy__enabled=True),
     _on("pod monitor", podMonitor__enabled=True, podMonitor__labels={"release": "prometheus"}),
     _on("no test", tests__enabled=False),
     _on(

@@ -277,6 +277,7 @@ def test_the_network_policy_lets_out_what_is_needed() -> None:
 
     assert ports("network policy") == [[53, 53], [443, 6443], [443]]
     assert ports("network policy through a proxy") == [[53, 53], [443, 6443], [3128]]
+    assert ports("network policy on OpenShift") == [[53, 53, 5353, 5353], [443, 6443], [443]]
     assert ports("network policy, narrow") == [[53, 53], [443], [443], [8443]]
 
 
