@@ -67,7 +67,7 @@ class _Request:
 
     @property
     def rule(self) -> Rule:
-        verbs = ("get", "list", "watch") if self.resource.plural == "pods" else (self.verb,)
+        verbs = ("list", "watch") if self.resource.plural == "pods" else (self.verb,)
         return Rule(self.resource.group, self.resource.plural, verbs)
 
 

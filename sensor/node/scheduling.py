@@ -13,6 +13,8 @@ import os
 import threading
 from collections.abc import Callable
 
+from sensor.node.capability import Capability, effective, holds
+
 log = logging.getLogger(__name__)
 
 _LOWEST = 1
@@ -27,10 +29,13 @@ def go_first() -> bool:
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(_LOWEST))
     except OSError as error:
+        cure = "CAP_SYS_NICE allows it"
+        if holds(effective(), Capability.SYS_NICE):
+            cure = "cgroups have a real-time budget here (CONFIG_RT_GROUP_SCHED), and this one has none"
         log.info(
             "events wait in line for a CPU: real-time scheduling is refused (%s); on a busy node, containers "
-            "that live for milliseconds may end unread. CAP_SYS_NICE allows it",
-            error.strerror,
+            "that live for milliseconds may end unread: %s",
+            *(error.strerror, cure),
         )
         return False
     return True

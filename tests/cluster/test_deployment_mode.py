@@ -22,7 +22,7 @@ from tests.receiver_process import Receiver, free_ports
 pytestmark = pytest.mark.cluster
 
 RULES = (
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
     {"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["get"]},
     {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get"]},
     {"apiGroups": [""], "resources": ["replicationcontrollers"], "verbs": ["get"]},

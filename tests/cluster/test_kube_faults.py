@@ -29,7 +29,7 @@ pytestmark = pytest.mark.cluster
 
 NODE = "node-1"
 BOUND = 30.0
-PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
+PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]}
 REPLICA_SETS = {"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["get"]}
 _ACCOUNT = ("monitoring", "sensor")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sensor.node import doctor
-from sensor.node.preflight import checks, programs
+from sensor.node.capture.errors import CaptureError
+from sensor.node.preflight import checks, node, programs
 from sensor.node.preflight.capabilities import capabilities
 from sensor.node.preflight.finding import Finding, Status
 from sensor.node.preflight.kernel import kernel, kernel_types, lockdown, perf_event_paranoid
@@ -125,19 +126,30 @@ def test_perf_event_paranoid(tmp_path: Path, value: str, held: int, status: Stat
 
 
 @pytest.mark.parametrize(
-    ("types", "found"),
+    ("files", "found"),
     [
-        (["cgroup2"], "v2"),
-        (["cgroup", "cgroup"], "v1"),
-        (["cgroup", "cgroup2"], "hybrid: v1 controllers beside v2"),
-        (["tmpfs"], "no cgroup file system is mounted"),
+        (["cgroup.controllers"], "v2"),
+        (["memory/cgroup.procs", "cpu/cgroup.procs"], "v1"),
+        (["pids/cgroup.procs"], "v1"),
+        (["memory/cgroup.procs", "unified/cgroup.controllers"], "hybrid: v1 controllers beside v2"),
+        ([], "none in /sys/fs/cgroup"),
     ],
 )
-def test_cgroup_versions(tmp_path: Path, types: list[str], found: str) -> None:
-    lines = [f"3{i} 2 0:2{i} / /mnt/{i} rw shared:5 - {kind} {kind} rw\n" for i, kind in enumerate(types)]
-    finding = only(cgroups(write(tmp_path, "proc/self/mountinfo", "".join(lines))))
+def test_cgroup_versions(tmp_path: Path, files: list[str], found: str) -> None:
+    for each in files:
+        write(tmp_path, f"sys/fs/cgroup/{each}", "")
+    finding = only(cgroups(tmp_path))
     assert finding.found == found
-    assert finding.status is (Status.FAIL if types == ["tmpfs"] else Status.OK)
+    assert finding.status is (Status.OK if files else Status.FAIL)
+
+
+def test_without_rights_there_is_a_finding_of_what_is_lacking(monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed() -> int:
+        raise CaptureError("cannot be read", "grant CAP_SYS_PTRACE")
+
+    monkeypatch.setattr(node, "host_mount_namespace", closed)
+    finding = only(node.node_files())
+    assert finding.status is Status.WARN and "SYS_PTRACE" in finding.cure
 
 
 def test_runtimes(tmp_path: Path) -> None:
@@ -162,11 +174,15 @@ def test_bcc_is_never_imported_by_the_checks(monkeypatch: pytest.MonkeyPatch, tm
 def test_a_check_that_breaks_is_a_failure_and_the_rest_goes_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    def broken() -> Iterator[Finding]:
+        raise FileNotFoundError("gone")
+
     monkeypatch.setattr(checks, "hook", lambda: iter([Finding("hook", Status.OK, "not tried")]))
+    monkeypatch.setattr(checks, "cgroups", broken)
     found = {finding.what: finding for finding in checks.findings(tmp_path)}
-    assert found["cgroups"].status is Status.FAIL  # no /proc there
+    assert found["cgroups"].status is Status.FAIL
     assert found["cgroups"].found.startswith("the check broke: FileNotFoundError")
-    assert found["capabilities"].status is Status.FAIL
+    assert found["CAP_BPF"].status is Status.FAIL  # there is no /proc that says otherwise
     assert found["hook"].status is Status.OK
 
 

@@ -8,6 +8,7 @@ would detach the programs. Whatever goes wrong is an answer too, never a traceba
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -164,7 +165,17 @@ def _compile(text: str, flags: list[str]) -> Any:
         try:
             return BPF(text=PROLOGUE + text, cflags=[*flags, *_SPARED])
         except Exception as error:  # bcc raises bare Exception, its log went to stderr
-            raise _LoadError("compile", str(error), "report this with the lines above") from error
+            raise _LoadError("compile", str(error), _cure(str(error))) from error
+
+
+def _cure(error: str) -> str:
+    """bcc tells the kernel's error by its text alone."""
+    if os.strerror(errno.ENOMEM) in error:
+        return (
+            "raise the container's memory limit, which compiler and maps count against "
+            "(sensor.resources.limits.memory in the chart); before Linux 5.11, grant CAP_SYS_RESOURCE"
+        )
+    return "report this with the lines above"
 
 
 def _show(error: RefusedError) -> None:

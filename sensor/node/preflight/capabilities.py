@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sensor.node.capability import Capability
+from sensor.node.capability import Capability, effective, holds
 from sensor.node.preflight.finding import Finding, Status
 from sensor.node.preflight.version import version
 
@@ -33,7 +32,7 @@ _IMPLIED_BY_SYS_ADMIN = {Capability.BPF, Capability.PERFMON}
 
 def capabilities(root: Path, release: str | None = None) -> Iterator[Finding]:
     """Each by name; the effective set of this process."""
-    held = effective((root / "proc/self/status").read_text())
+    held = effective(root)
     for need in _NEEDS:
         yield _capability(need, held)
     # 5.11 charges BPF memory to the cgroup; until then it counts against RLIMIT_MEMLOCK.
@@ -58,14 +57,3 @@ def _capability(need: _Need, held: int) -> Finding:
         return Finding(name, Status.OK, f"by CAP_SYS_ADMIN, to {need.purpose}")
     cure = f"run as root, or add {need.capability.name} to the container's capabilities"
     return Finding(name, need.missing, f"not held, needed to {need.purpose}", cure)
-
-
-def effective(status: str) -> int:
-    """The effective set in a /proc/PID/status, a bit for each capability."""
-    match = re.search(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
-    return int(match[1], 16) if match else 0
-
-
-def holds(held: int, capability: Capability) -> bool:
-    """Whether a mask of :func:`effective` has it."""
-    return bool(held >> capability & 1)

@@ -24,7 +24,7 @@ def findings(root: Path = Path("/")) -> Iterator[Finding]:
         ("pid namespace", pid_namespace),
         ("lockdown", lambda: lockdown(root)),
         ("perf_event_paranoid", lambda: perf_event_paranoid(root)),
-        ("cgroups", lambda: cgroups(root)),
+        ("cgroups", cgroups),
         ("node's files", node_files),
         ("container runtimes", runtimes),
         ("libbpf", libbpf),

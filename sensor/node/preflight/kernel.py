@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from sensor.node.capability import Capability
-from sensor.node.preflight.capabilities import effective, holds
+from sensor.node.capability import Capability, effective, holds
 from sensor.node.preflight.finding import Finding, Status
 from sensor.node.preflight.version import version
 
@@ -67,7 +66,7 @@ def perf_event_paranoid(root: Path) -> Iterator[Finding]:
     """Raw tracepoints and fentry ask no perf_event_open; a kprobe does, and 3 or more (a patch of
     Debian and Ubuntu) keeps it from everybody without CAP_SYS_ADMIN."""
     text = (_read(root / "proc/sys/kernel/perf_event_paranoid") or "").strip()
-    admin = holds(effective(_read(root / "proc/self/status") or ""), Capability.SYS_ADMIN)
+    admin = holds(effective(root), Capability.SYS_ADMIN)
     if text.lstrip("-").isdecimal() and int(text) >= 3 and not admin:
         cure = "only if the hook must be a kprobe: add SYS_ADMIN, or sysctl kernel.perf_event_paranoid=2"
         yield Finding("perf_event_paranoid", Status.WARN, f"{text}, and CAP_SYS_ADMIN is not held", cure)

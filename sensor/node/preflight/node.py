@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from sensor.node.capture.errors import CaptureError
 from sensor.node.capture.host import host_mount_namespace
-from sensor.node.identify.node_root import AUTO, open_node_root
+from sensor.node.identify.node_root import AUTO, NodeRoot, open_node_root
+from sensor.node.identify.roots import open_folder
 from sensor.node.preflight.finding import Finding, Status
 
 _RUNTIMES = (
@@ -20,13 +23,13 @@ _RUNTIMES = (
 )
 
 
-def cgroups(root: Path) -> Iterator[Finding]:
-    """cgroups name containers; cgroups(7)."""
-    types = set()
-    for line in (root / "proc/self/mountinfo").read_text().splitlines():
-        _, _, tail = line.partition(" - ")
-        types.add(tail.partition(" ")[0])
-    match "cgroup" in types, "cgroup2" in types:
+def cgroups(root: Path | None = None) -> Iterator[Finding]:
+    """cgroups name containers; where each version is mounted: cgroups(7), systemd's file-hierarchy(7)."""
+    node = _node(root)
+    base = Path(node.path, "sys/fs/cgroup")
+    old = any(os.path.exists(base / controller / "cgroup.procs") for controller in ("memory", "pids"))
+    new = any(os.path.exists(base / folder / "cgroup.controllers") for folder in ("", "unified"))
+    match old, new:
         case True, True:
             yield Finding("cgroups", Status.OK, "hybrid: v1 controllers beside v2")
         case True, False:
@@ -34,13 +37,13 @@ def cgroups(root: Path) -> Iterator[Finding]:
         case False, True:
             yield Finding("cgroups", Status.OK, "v2")
         case _:
-            cure = "mount the node's /sys/fs/cgroup: containers are told apart by their cgroups"
-            yield Finding("cgroups", Status.FAIL, "no cgroup file system is mounted", cure)
+            cure = "containers are told apart by their cgroups: mount them at /sys/fs/cgroup of the node"
+            yield Finding("cgroups", Status.FAIL, "none in /sys/fs/cgroup", cure)
 
 
 def node_files() -> Iterator[Finding]:
     """Sockets and bundles of the container runtime, and the cgroups, are the node's."""
-    root = open_node_root(AUTO, host_mount_namespace())
+    root = _node(None)
     if root.path == "/" and root.is_node:
         yield Finding("node's files", Status.OK, "our own root is the node's")
     elif root.is_node:
@@ -54,11 +57,19 @@ def node_files() -> Iterator[Finding]:
 
 def runtimes(root: Path | None = None) -> Iterator[Finding]:
     """Where none can be asked, containers are named by their id alone."""
-    seen = open_node_root(AUTO if root is None else str(root), host_mount_namespace())
-    root = Path(seen.path)
-    found = [f"{name} (/{path})" for name, paths in _RUNTIMES for path in paths if (root / path).exists()]
+    node = _node(root)
+    all_paths = [(name, path) for name, paths in _RUNTIMES for path in paths]
+    found = [f"{name} (/{path})" for name, path in all_paths if os.path.exists(Path(node.path, path))]
     if found:
         yield Finding("container runtimes", Status.OK, ", ".join(found))
     else:
         cure = "if this node runs containers, name the socket with --cri-socket: names come from the runtime"
         yield Finding("container runtimes", Status.WARN, "none in their usual places", cure)
+
+
+def _node(root: Path | None) -> NodeRoot:
+    """``path`` of what is returned leads to the node's files as long as that is held."""
+    try:
+        return open_node_root(AUTO if root is None else str(root), 0 if root else host_mount_namespace())
+    except CaptureError:  # not even which mount namespace is the node's
+        return NodeRoot("/", open_folder("/"), is_node=False)

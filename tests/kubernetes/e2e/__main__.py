@@ -19,6 +19,7 @@ from tests.kubernetes.e2e.aws import check_aws
 from tests.kubernetes.e2e.checks import Checks
 from tests.kubernetes.e2e.daemonset import check_daemonset
 from tests.kubernetes.e2e.deployment_mode import check_deployment
+from tests.kubernetes.e2e.former_chart import check_upgrade_from_former_chart
 from tests.kubernetes.e2e.helm import Helm, find_helm
 from tests.kubernetes.e2e.kubectl import Kubectl
 from tests.kubernetes.e2e.receiver import Receiver
@@ -29,6 +30,7 @@ SCENARIOS: dict[str, Callable[[Stage, Checks], None]] = {
     "daemonset": check_daemonset,
     "deployment": check_deployment,
     "aws": check_aws,
+    "former-chart": check_upgrade_from_former_chart,
 }
 """Each begins and ends with a cluster in which no release is."""
 

@@ -59,9 +59,11 @@ class Release:
             time.sleep(0.2)
 
     def is_ready(self) -> bool:
-        """The workload is rolled out, and nothing of a former one of the other kind is left."""
+        """The workload is rolled out, and neither a former one of the other kind nor a former pod is left."""
         found = self.workloads()
-        return len(found) == 1 and _is_rolled_out(found[0]) and all(map(is_ready, self.pods()))
+        if len(found) != 1 or not _is_rolled_out(found[0]):
+            return False
+        return all(is_ready(pod) and "deletionTimestamp" not in pod["metadata"] for pod in self.pods())
 
     def workloads(self) -> list[Json]:
         """Its DaemonSet or its Deployment; both for a moment while one takes the other's place."""
