@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ import pytest
 
 from sensor.node.backfill.cpython import ModuleScan, Problem, loaded_modules
 from sensor.node.backfill.cpython_modules import LoadedModule
-from sensor.node.backfill.mappings import answering_devices, parse_mappings, readable_regions
+from sensor.node.backfill.mappings import Region, answering_devices, parse_mappings, readable_regions
 from sensor.node.backfill.memory import BadAddress, LimitReached, ProcessGone, ProcessMemory, ReadLimits
 from tests.clock import LATE, at_little_cost, until
 
@@ -161,8 +162,23 @@ sys.stdin.read()
     assert during >= 3
 
 
-def test_nothing_wrong_is_reported_while_modules_come_and_go(start: Start, tmp_path: Path) -> None:
-    """Freed memory is given to other objects at once: what was read of it must not be believed."""
+@pytest.mark.parametrize("interrupted", [0.0, 0.001], ids=["at once", "interrupted"])
+def test_nothing_wrong_is_reported_while_modules_come_and_go(
+    interrupted: float, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Freed memory is given to other objects at once: what was read of it must not be believed.
+
+    ``interrupted``: how often a read comes up to 30 ms after the one before, as on a busy processor.
+    """
+    read = ProcessMemory._read_chunk
+    chance = random.Random(1)
+
+    def later(memory: ProcessMemory, region: Region, address: int, size: int) -> bytes:
+        if chance.random() < interrupted:
+            time.sleep(chance.random() * 0.03)
+        return read(memory, region, address, size)
+
+    monkeypatch.setattr(ProcessMemory, "_read_chunk", later)
     for number in range(100):
         (tmp_path / f"m{number}.py").write_text(
             "a, b = [object() for _ in range(200)], {'__file__': 'wrong'}\n"
@@ -181,14 +197,14 @@ while True:
     process = start(code=code)
     line(process)
     whole, seen = 0, set()
-    for _ in range(15):
+    for _ in range(150 if interrupted else 15):
         scan = loaded_modules(process.pid, None)
         coming = [module for module in scan.modules if module.name[:1] == "m" and module.name[1:].isdigit()]
-        assert all(module.file == str(tmp_path / f"{module.name}.py") for module in coming)
+        assert [(m.name, m.file) for m in coming if m.file != str(tmp_path / f"{m.name}.py")] == []
         assert all(module.name.isprintable() for module in scan.modules)
         seen |= {module.name for module in coming}
         whole += scan.whole
-    print(f"{whole} of 15 scans whole, {len(seen)} of the 100 seen")
+    print(f"{whole} scans whole, {len(seen)} of the 100 seen")
     assert seen
 
 

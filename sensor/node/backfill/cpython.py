@@ -2,7 +2,8 @@
 
 For processes that started before the sensor, and when events were lost. The interpreter runs on
 meanwhile, so a reading is built up in rounds: list every ``sys.modules``, read what is new in it,
-list again. A module counts once it stood in the list before and after it was read. The reading is
+list again. A module counts once it stood in the list before and after it was read, all the while in the
+same slot: memory that is freed is another object's at once, and may be listed again. The reading is
 whole when a round brings nothing new or, of a process that never stops importing, when all that an
 earlier round had listed is read: it is then the state of a moment after the call began.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sensor.node.backfill.cpython_interpreters import (
@@ -124,7 +125,7 @@ class _Reading:
                 if len(entries) > MODULES_MAX:
                     return Problem.TOO_LARGE
                 self._confirm(entries)
-                fresh = [entry for entry in entries if entry not in self._known]
+                fresh = {entry: slot for entry, slot in entries.items() if entry not in self._known}
                 rounds += 1
                 if not fresh or (rounds > _ROUNDS and earlier is not None and earlier.isdisjoint(fresh)):
                     return Problem.NONE
@@ -149,34 +150,34 @@ class _Reading:
         self._known = {entry: self._known[entry] for entry in entries if entry in self._known}
         self._confirmed.update(self._known)
 
-    def _read(self, objects: Objects, fresh: Iterable[_Entry]) -> int:
+    def _read(self, objects: Objects, fresh: Mapping[_Entry, int]) -> int:
         """Read new entries and return how many could be; the others were changing."""
         for dictionary, _, value in fresh:
             self._names.setdefault(dictionary, AttributeNames(objects)).learn_of(value)
         done = 0
-        for entry in fresh:
+        for entry, slot in fresh.items():
             dictionary, key, value = entry
             with contextlib.suppress(BadAddress, Torn):
-                self._known[entry] = read_module(objects, self._names[dictionary], key, value)
+                self._known[entry] = read_module(objects, self._names[dictionary], slot, key, value)
                 done += 1
         return done
 
 
-def _listed(interpreters: Interpreters) -> list[_Entry] | None:
-    """Return the entries of every ``sys.modules``, None if one was changing too much.
+def _listed(interpreters: Interpreters) -> dict[_Entry, int] | None:
+    """Return the entries of every ``sys.modules`` and their slots, None if one was changing too much.
 
     As long as a dictionary keeps its keys, entries are only appended or cleared. So if as many are set
     as were in use when its state was read, they are those of that moment, whatever was appended since.
     """
-    entries: list[_Entry] = []
+    entries: dict[_Entry, int] = {}
     objects = interpreters.objects
     try:
         for modules in interpreters.modules():
             before = objects.table(modules)
-            listed = objects.entries(before)
+            listed = objects.slots(before)
             if len(listed) != before.used or objects.table(modules).keys != before.keys:
                 return None
-            entries.extend((modules, key, value) for key, value in listed)
+            entries.update(((modules, key, value), slot) for slot, key, value in listed)
     except (BadAddress, Torn):
         return None
     return entries

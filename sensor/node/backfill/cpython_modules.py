@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from sensor.node.backfill.memory import BadAddress
 _FILE, _CACHED = "__file__", "__cached__"
 _EARLY_ENTRIES = 16  # the import system sets both before the module's own names
 _KEYS_MAX = 4096
+_AT_ONCE = 0.002  # seconds; one takes about 50 us, a program that fills and empties a dictionary longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,26 @@ class AttributeNames:
                 self._missing.discard(name or "")
 
 
-def read_module(objects: Objects, names: AttributeNames, key: int, value: int) -> LoadedModule | None:
-    """Return the module that stands in ``sys.modules`` as ``key`` and ``value``.
+def read_module(
+    objects: Objects, names: AttributeNames, slot: int, key: int, value: int
+) -> LoadedModule | None:
+    """Return the module that stands in ``sys.modules`` as ``key`` and ``value``, in that slot.
 
     None for the value None, which forbids an import, and for a key that is no ``str`` and so cannot be
-    imported. Raises Torn, and what a read raises.
+    imported. Raises Torn, and what a read raises: what does not stand there from the first to the last
+    read may have been freed, and its memory given to another module or another name. So may it in a
+    reading that was interrupted for so long that even the slots may be those of another dictionary.
     """
+    begun = time.monotonic()
+    if not objects.holds(slot, key, value):
+        raise Torn("moved or removed since it was listed")
+    module = _read(objects, names, key, value)
+    if not objects.holds(slot, key, value) or time.monotonic() - begun > _AT_ONCE:
+        raise Torn("moved or removed while it was read, or the reading was interrupted")
+    return module
+
+
+def _read(objects: Objects, names: AttributeNames, key: int, value: int) -> LoadedModule | None:
     name = None if objects.is_none(value) else objects.text(key)
     if name is None:
         return None

@@ -122,12 +122,22 @@ class Objects:
 
     def entries(self, table: Table, limit: int = ENTRIES_MAX) -> list[tuple[int, int]]:
         """Return (key, value) addresses of the first ``limit`` entries, deleted ones left out."""
-        count = min(table.count, limit)
+        return [(key, value) for _, key, value in self.slots(table, limit)]
+
+    def slots(self, table: Table, limit: int = ENTRIES_MAX) -> list[tuple[int, int, int]]:
+        """Return (slot, key, value) of the same entries; a slot is where an entry's two addresses stand."""
+        count, width = min(table.count, limit), table.width
         if not count:
             return []
-        words = self._memory.words(table.first, count * table.width)
-        keys, values = words[table.width - 2 :: table.width], words[table.width - 1 :: table.width]
-        return [(key, value) for key, value in zip(keys, values, strict=True) if key and value]
+        words = self._memory.words(table.first, count * width)
+        first = table.first + (width - 2) * 8
+        slots = range(first, first + count * width * 8, width * 8)
+        listed = zip(slots, words[width - 2 :: width], words[width - 1 :: width], strict=True)
+        return [entry for entry in listed if entry[1] and entry[2]]
+
+    def holds(self, slot: int, key: int, value: int) -> bool:
+        """Whether the entry still stands there. A dictionary uses no slot twice before it moves them all."""
+        return self._memory.words(slot, 2) == (key, value)
 
     def _keys(self, header: bytes) -> tuple[int, int, int]:
         """Return where the entries begin, their count, and the words of each."""
