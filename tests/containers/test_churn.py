@@ -21,6 +21,7 @@ pytestmark = pytest.mark.containers
 CONTAINERS = 200
 WARM_UP = 40
 AT_ONCE = 4
+ATTEMPTS = 3  # where the machine stood still in those before; a fault of ours fails all of them
 SECONDS_HELD = 60  # roots of ended containers are held so long, for facts that come late
 MEMORY = 1.10
 FEW = 4  # descriptors in passing: a scrape of ours, a file being read
@@ -74,10 +75,44 @@ def churn(ground: Ground, of: Image, count: int) -> list[str]:
         return list(pool.map(one, range(count)))
 
 
-def missed(report: Report, stolen: StolenTime) -> bool:
-    """Whether the report says that it was not reached, and the machine stood still while it ran."""
-    ended_at = report["ended_at"]
-    return ended_at is not None and stolen.excuses(report, seconds(report["first_seen"]), seconds(ended_at))
+@dataclass(frozen=True, slots=True)
+class Round:
+    """``CONTAINERS`` that came and went, each of which was reported."""
+
+    seconds: float
+    missed: int
+    """Were not reached before they ended, and their reports say so."""
+    unexcused: int
+    """Of these, those during whose lives no processor stood still."""
+    stood_still: int
+    share: float
+
+    @property
+    def passed(self) -> bool:
+        return not self.unexcused and self.missed <= max(MOST, self.share) * CONTAINERS
+
+
+def watched_churn(ground: Ground, of: Image, sensor: Sensor) -> Round:
+    begun = time.monotonic()
+    with StolenTime() as stolen:
+        ids = churn(ground, of, CONTAINERS)
+        took = time.monotonic() - begun
+    told = [
+        sensor.wait_for(container_id, lambda report: ONE.purl in purls(report) or missed(report))
+        for container_id in ids
+    ]
+    unseen = [report for report in told if ONE.purl not in purls(report)]
+    unexcused = sum(not excused(report, stolen) for report in unseen)
+    return Round(took, len(unseen), unexcused, len(stolen.moments), stolen.share)
+
+
+def missed(report: Report) -> bool:
+    """Whether the report says, as it must, that the container was not reached before it ended."""
+    return report["coverage_reasons"] == ["root_unavailable"] and report["ended_at"] is not None
+
+
+def excused(report: Report, stolen: StolenTime) -> bool:
+    return stolen.excuses(report, seconds(report["first_seen"]), seconds(str(report["ended_at"])))
 
 
 def seconds(time_of_report: str) -> float:
@@ -99,21 +134,15 @@ def test_200_containers_leave_no_trace(ground: Ground, sensor: Sensor) -> None:
     sensor.settle()
     warm = footprint(sensor)
 
-    begun = time.monotonic()
-    with StolenTime() as stolen:
-        ids = churn(ground, of, CONTAINERS)
-        took = time.monotonic() - begun
-    told = [
-        sensor.wait_for(container_id, lambda report: ONE.purl in purls(report) or missed(report, stolen))
-        for container_id in ids
-    ]
-    unseen = [report for report in told if ONE.purl not in purls(report)]
-    print(f"{len(unseen)} came and went while the machine stood still")
-    assert len(unseen) <= MOST * CONTAINERS
+    rounds = [watched_churn(ground, of, sensor)]
+    while not rounds[-1].passed and rounds[-1].stood_still and len(rounds) < ATTEMPTS:
+        rounds.append(watched_churn(ground, of, sensor))
+    print(*rounds, sep="\n")
+    assert rounds[-1].passed
     during = footprint(sensor)
     after = released(sensor, idle, warm)
 
-    print(f"{CONTAINERS} containers in {took:.1f} s, {sensor.lost()} events lost")
+    print(f"{CONTAINERS} containers in {rounds[-1].seconds:.1f} s, {sensor.lost()} events lost")
     for moment, seen in (("idle", idle), ("warm", warm), ("during", during), ("after", after)):
         print(f"{moment:>6}: " + ", ".join(f"{name} {value}" for name, value in asdict(seen).items()))
     assert not after.has_grown_since(idle, warm)
