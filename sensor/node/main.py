@@ -101,9 +101,10 @@ def _tell_missing_capabilities() -> None:
 
 
 def _build(settings: NodeSettings) -> tuple[Rooms, FirstInLine]:
-    host = _node_root(settings.host_root)
+    namespace = host_mount_namespace()
+    host = _node_root(settings.host_root, namespace)
     registry = ContainerRegistry(
-        host_mount_namespace=host_mount_namespace(),
+        host_mount_namespace=namespace,
         include_host=settings.include_host,
         runc_ids=RuncStates(host.folder).exists,
         cgroups=CgroupTree(f"{host.path.rstrip('/')}/sys/fs/cgroup"),
@@ -137,9 +138,9 @@ def _build(settings: NodeSettings) -> tuple[Rooms, FirstInLine]:
     return rooms, ring
 
 
-def _node_root(wanted: str) -> NodeRoot:
+def _node_root(wanted: str, namespace: int) -> NodeRoot:
     try:
-        root = open_node_root(wanted, host_mount_namespace())
+        root = open_node_root(wanted, namespace)
     except OSError as error:
         cure = "name a folder that can be opened, or leave it to auto; /proc/PID/root needs CAP_SYS_PTRACE"
         raise CaptureError(f"--host-root {wanted}: {error.strerror}", cure) from error

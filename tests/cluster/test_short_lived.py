@@ -33,7 +33,7 @@ from tests.cluster.node import Node
 from tests.cluster.proxy import FaultProxy
 from tests.cluster.runtime import CriRuntime
 from tests.ground import Sensor
-from tests.ground.stolen import MOST, StolenTime
+from tests.ground.stolen import StolenTime
 
 pytestmark = pytest.mark.cluster
 
@@ -114,7 +114,7 @@ def _check(what: str, node: Node, programs: list[Program], sensor: Sensor) -> No
     sensor.settle(1.0)
     missed = [life for life in lives if _missed(life, sensor, stolen)]
     print(f"{len(missed)} came and went while the machine stood still")
-    assert len(missed) <= max(MOST, stolen.share) * _PODS
+    assert len(missed) <= stolen.bearable * _PODS
     wanted = [life.wanted for life in lives if life not in missed]
     wrong = differences(sensor, wanted, every_line=False)
     _tell(what, lives, seconds, sensor)

@@ -14,7 +14,7 @@ import pytest
 from tests.containers.packages import PYTHON, Distribution, environment, image
 from tests.ground import Ground, Image, Sensor
 from tests.ground.sensor import Report, purls
-from tests.ground.stolen import MOST, StolenTime
+from tests.ground.stolen import StolenTime
 
 pytestmark = pytest.mark.containers
 
@@ -85,11 +85,11 @@ class Round:
     unexcused: int
     """Of these, those during whose lives no processor stood still."""
     stood_still: int
-    share: float
+    bearable: float
 
     @property
     def passed(self) -> bool:
-        return not self.unexcused and self.missed <= max(MOST, self.share) * CONTAINERS
+        return not self.unexcused and self.missed <= self.bearable * CONTAINERS
 
 
 def watched_churn(ground: Ground, of: Image, sensor: Sensor) -> Round:
@@ -103,7 +103,7 @@ def watched_churn(ground: Ground, of: Image, sensor: Sensor) -> Round:
     ]
     unseen = [report for report in told if ONE.purl not in purls(report)]
     unexcused = sum(not excused(report, stolen) for report in unseen)
-    return Round(took, len(unseen), unexcused, len(stolen.moments), stolen.share)
+    return Round(took, len(unseen), unexcused, len(stolen.moments), stolen.bearable)
 
 
 def missed(report: Report) -> bool:

@@ -86,6 +86,11 @@ class StolenTime:
                     found.append((begun, ended))
         return sorted(found)
 
+    @property
+    def bearable(self) -> float:
+        """The share of containers that may be missed, each of them excused."""
+        return max(MOST, self.share)
+
     def touched(self, begun: float, ended: float) -> bool:
         """Whether the machine stood still at a time between the two, in seconds since the epoch."""
         return any(first < ended and last > begun for first, last in self.moments)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 from dataclasses import replace
 
 from tests.cluster.client import Json
@@ -42,7 +41,6 @@ _TEAM = "5a3d8c1e-2b47-4f0e-9c55-8d1e6f7a2b30"
 """Another group at Snyk, which namespaces are reported to by `groupsScopes`."""
 _FIRST, _LATER, _OF_A_GROUP = "python-aws", "python-aws-later", "python-aws-of-a-group"
 """Applications that no other scenario has, so that the receiver was told of none before."""
-_ARRIVAL_SECONDS = 120.0
 NO_KIND = 'no matches for kind "SecretProviderClass"'
 NO_DRIVER = f"driver name {objects.DRIVER} not found in the list of registered CSI drivers"
 NO_ROLE = f"An IAM role must be associated with service account {_ACCOUNT}"
@@ -201,17 +199,15 @@ def _wait_for_event(release: Release, text: str) -> None:
     """As people see it: by the command that the notes name."""
     selector = f"app.kubernetes.io/instance={release.name},app.kubernetes.io/name=runtime-sensor"
     command = ("describe", "pods", "--namespace", release.namespace, "--selector", selector)
-    deadline = time.monotonic() + _ARRIVAL_SECONDS
-    while text not in (said := release.stage.kubectl(*command)):
-        assert time.monotonic() < deadline, f"no event says {text!r}:\n{said.partition('Events:')[2]}"
-        time.sleep(0.5)
+
+    def events() -> str:
+        return release.stage.kubectl(*command).partition("Events:")[2]
+
+    wait_for(lambda: text in events() or None, f"an event that says {text!r}", events)
 
 
 def _wait_for_log(release: Release, text: str) -> None:
-    deadline = time.monotonic() + _ARRIVAL_SECONDS
-    while text not in (said := release.log()):
-        assert time.monotonic() < deadline, f"the log does not say {text!r}:\n{said[-2000:]}"
-        time.sleep(0.5)
+    wait_for(lambda: text in release.log() or None, f"{text!r} in the log", lambda: release.log()[-2000:])
 
 
 def _classes(release: Release) -> list[Json]:

@@ -42,9 +42,7 @@ def check_upgrade_from_former_chart(stage: Stage, checks: Checks) -> None:
                 stage.helm("install", name, *_DOCUMENTED, "-n", NAMESPACE, str(CHART))
                 _wait_for_former_pod(stage)
             with checks.check(f"its command, with our chart, makes ours of {name}"):
-                release.upgrade(*_DOCUMENTED, *_upstream(stage))
-                release.wait_until_ready()
-                _assert_only_ours(stage, release)
+                _upgrade(stage, release)
             with checks.check(f"{name} goes back to Snyk's chart"):
                 stage.helm("rollback", name, "1", "-n", NAMESPACE)
                 _wait_for_former_pod(stage)
@@ -53,9 +51,7 @@ def check_upgrade_from_former_chart(stage: Stage, checks: Checks) -> None:
                     release.upgrade("--reuse-values", *_upstream(stage))
                 _wait_for_former_pod(stage)
             with checks.check(f"{name} becomes ours again"):
-                release.upgrade(*_DOCUMENTED, *_upstream(stage))
-                release.wait_until_ready()
-                _assert_only_ours(stage, release)
+                _upgrade(stage, release)
             with checks.check(f"uninstalling {name} leaves nothing of either chart"):
                 release.uninstall()
                 release.wait_until_gone(before)
@@ -71,6 +67,13 @@ def _namespace(stage: Stage) -> Iterator[None]:
             with contextlib.suppress(GroundError):  # it is not there, as it should be
                 stage.helm("uninstall", name, "-n", NAMESPACE)
         stage.remove_namespace(NAMESPACE)
+
+
+def _upgrade(stage: Stage, release: Release) -> None:
+    """To our chart, by the documented command."""
+    release.upgrade(*_DOCUMENTED, *_upstream(stage))
+    release.wait_until_ready()
+    _assert_only_ours(stage, release)
 
 
 def _upstream(stage: Stage) -> tuple[str, str]:

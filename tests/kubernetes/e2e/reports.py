@@ -11,7 +11,7 @@ from tests.kubernetes.e2e.checks import Checks
 from tests.kubernetes.e2e.languages import APPLICATIONS, Application
 from tests.kubernetes.e2e.receiver import Receiver
 from tests.kubernetes.e2e.stage import Stage
-from tests.kubernetes.workloads import apply, ready_pod
+from tests.kubernetes.workloads import apply, ready_pod, wait_for
 
 _ARRIVAL_SECONDS = 120.0
 
@@ -19,7 +19,7 @@ _ARRIVAL_SECONDS = 120.0
 def check_reports(stage: Stage, checks: Checks) -> None:
     """Starts a Deployment of each language, all at once, and waits for the reports of each."""
     with checks.check("the receiver is ready"):
-        _wait_until_ready(stage.receiver)
+        wait_for(lambda: stage.receiver.is_ready() or None, "the receiver")
     for application in APPLICATIONS:
         with checks.check(f"a Deployment in {application.language} starts"):
             apply(stage.client, application.deployment(stage.cluster))
@@ -27,13 +27,6 @@ def check_reports(stage: Stage, checks: Checks) -> None:
     for application in APPLICATIONS:
         with checks.check(f"{application.purl} arrives under the name {application.name}, and no other"):
             _wait_for(application, stage.receiver)
-
-
-def _wait_until_ready(receiver: Receiver) -> None:
-    deadline = time.monotonic() + _ARRIVAL_SECONDS
-    while not receiver.is_ready():
-        assert time.monotonic() < deadline, f"it is not after {_ARRIVAL_SECONDS:.0f} s"
-        time.sleep(0.5)
 
 
 def _wait_for(application: Application, receiver: Receiver) -> None:
